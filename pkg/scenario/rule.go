@@ -1,0 +1,33 @@
+package scenario
+
+// A RoleKind says how a field of the template is rewritten for each user.
+type RoleKind uint8
+
+// The roles of this version.
+const (
+	Keep    RoleKind = iota // left byte for byte
+	User                    // the user's id
+	UUID                    // an invertible uuid; equal in the template, equal in the replica
+	Time                    // moved by a whole number of seconds, written as found
+	Counter                 // a number no other user of the run has
+)
+
+// A Role is what a rewrite rule does with its fields. Pattern is the fmt
+// pattern behind `user` or `counter` (U%010d, KR%016d), or empty.
+type Role struct {
+	Kind    RoleKind
+	Pattern string
+}
+
+// A Rule gives the fields that match Field a role. File, Line and Col say where it stands.
+type Rule struct {
+	Field string // bare name: any depth, any log type; type.path.to.field: one log type; *, {a,b} as in globs
+	Role  Role
+	Pos   Pos
+}
+
+// A Pos is a place in a file of the scenario; Line and Col count from 1.
+type Pos struct {
+	File      string
+	Line, Col int
+}
