@@ -31,3 +31,16 @@ type Pos struct {
 	File      string
 	Line, Col int
 }
+
+// Match reports whether the rule is about the field at the dotted path in logType.
+func (r Rule) Match(logType, path string) bool { return Pattern{Field: r.Field}.Match(logType, path) }
+
+// RoleOf returns the first of rules that matches and its index.
+func RoleOf(rules []Rule, logType, path string) (Rule, int, bool) {
+	for i, r := range rules {
+		if r.Match(logType, path) {
+			return r, i, true
+		}
+	}
+	return Rule{}, -1, false
+}
