@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kreplay/pkg/generate"
+	"kreplay/replay"
+	"kreplay/scenarios"
+)
+
+// sourceFlags are the flags that every command with a scenario has.
+type sourceFlags struct {
+	set   []string
+	users uint64
+	seed  uint64
+}
+
+func (s *sourceFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringArrayVar(&s.set, "set", nil, "override a scenario key, as in population.users=2000 (repeatable)")
+	f.Uint64Var(&s.users, "users", 0, "number of users (population.users)")
+	f.Uint64Var(&s.seed, "seed", 0, "seed of the generator")
+}
+
+func (s *sourceFlags) overrides(c *cobra.Command) []string {
+	set := slices.Clone(s.set)
+	if c.Flags().Changed("users") {
+		set = append(set, "population.users="+strconv.FormatUint(s.users, 10))
+	}
+	if c.Flags().Changed("seed") {
+		set = append(set, "seed="+strconv.FormatUint(s.seed, 10))
+	}
+	return set
+}
+
+// job reads the scenario that an argument names: a directory, a file, or a shipped one.
+func (s *sourceFlags) job(c *cobra.Command, arg string) (*replay.Job, error) {
+	fsys, name, err := locate(arg)
+	if err != nil {
+		return nil, err
+	}
+	return replay.Check(fsys, name, s.overrides(c))
+}
+
+func locate(arg string) (fs.FS, string, error) {
+	info, err := os.Stat(arg)
+	switch {
+	case err == nil && info.IsDir():
+		return os.DirFS(arg), ".", nil
+	case err == nil:
+		return os.DirFS(filepath.Dir(arg)), filepath.Base(arg), nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, "", err
+	case slices.Contains(scenarios.Names(), arg):
+		return scenarios.FS, path.Clean(arg), nil
+	}
+	return nil, "", usagef("scenario %q: no such directory or file, and not one of the shipped scenarios (%s)",
+		arg, strings.Join(scenarios.Names(), ", "))
+}
+
+// parseSlice reads i/n, counted from 1.
+func parseSlice(text string) (generate.Slice, error) {
+	if text == "" {
+		return generate.Slice{}, nil
+	}
+	i, n, ok := strings.Cut(text, "/")
+	index, err1 := strconv.ParseUint(i, 10, 32)
+	of, err2 := strconv.ParseUint(n, 10, 32)
+	if !ok || err1 != nil || err2 != nil || index < 1 || index > of {
+		return generate.Slice{}, usagef("--worker %q: want i/n with 1 <= i <= n, as in 1/4", text)
+	}
+	return generate.Slice{Index: index, Of: of}, nil
+}
+
+// runDir is the directory of a run: as given, else runs/<id>.
+func runDir(given, id string) (string, error) {
+	if given == "" {
+		given = filepath.Join("runs", id)
+	}
+	dir, err := filepath.Abs(given)
+	if err != nil {
+		return "", fmt.Errorf("--run-dir %s: %w", given, err)
+	}
+	return dir, nil
+}

@@ -1,0 +1,192 @@
+package generate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"kreplay/pkg/record"
+	"kreplay/pkg/template"
+)
+
+// A Kind says whose a row is.
+type Kind uint8
+
+// The kinds of rows.
+const (
+	Foreign  Kind = iota // another producer's, or another run's
+	Stranger             // our run tag or user range, but not planned
+	Planned              // the record User, Event
+)
+
+// A Match is what a row turned out to be. Event is the first of its class.
+type Match struct {
+	Kind        Kind
+	User, Event uint32
+	Intact      bool   // equal to the rendering, byte for byte
+	Detail      string // why not intact, or why a stranger
+}
+
+// A Scratch is the memory of one caller of Identify, reused between rows.
+type Scratch struct {
+	want, best []byte
+	ids        identity
+}
+
+// identity is what a row says of itself.
+type identity struct {
+	tagged bool // a uuid of our run was found: user is set
+	slot   int  // of the first such uuid that names one event; -1: none
+	ranged bool // a user id of our range was found: user is set
+	user   uint32
+	times  []timeValue
+}
+
+type timeValue struct {
+	key string
+	ns  int64
+}
+
+// errFound ends the walk over a row whose record is known.
+var errFound = errors.New("found")
+
+// lookup holds what Identify asks of every field of a row.
+type lookup struct {
+	userKeys map[string]bool
+	timeKeys map[string]bool
+}
+
+func newLookup(cohorts []*Cohort) lookup {
+	l := lookup{userKeys: map[string]bool{}, timeKeys: map[string]bool{}}
+	for _, c := range cohorts {
+		for key := range c.Program.UserKeys {
+			l.userKeys[key] = true
+		}
+		for key := range c.Program.TimeKeys {
+			l.timeKeys[key] = true
+		}
+	}
+	return l
+}
+
+// Identify says which planned record a row is: the inverse of generation. A
+// uuid that stands in one record only names it; else the user with the event
+// time names the candidates, and the one that renders to the row's bytes is it.
+// Where none does, the most similar candidate is the one that was changed.
+func (p *Plan) Identify(row []byte, s *Scratch) Match {
+	s.ids = identity{slot: -1, times: s.ids.times[:0]}
+	// A row that the walk cannot finish is judged by what it said until there.
+	_ = template.Walk(row, func(f template.Field) error { return p.inspect(row, f, &s.ids) })
+	id := &s.ids
+	switch {
+	case !id.tagged && !id.ranged:
+		return Match{Kind: Foreign}
+	case uint64(id.user) >= p.Users:
+		return Match{Kind: Stranger, User: id.user, Detail: fmt.Sprintf("user %d of %d", id.user, p.Users)}
+	}
+	c := p.Cohort(id.user)
+	if id.slot >= 0 {
+		if id.slot >= len(c.Program.SlotEvent) || c.Program.SlotEvent[id.slot] < 0 {
+			return Match{Kind: Stranger, User: id.user, Detail: fmt.Sprintf("its uuid names slot %d, which the user's template does not have", id.slot)}
+		}
+		event := uint32(c.Program.Class[c.Program.SlotEvent[id.slot]])
+		return p.compare(row, id.user, []uint32{event}, s)
+	}
+	return p.compare(row, id.user, c.candidates(id.times), s)
+}
+
+// inspect notes what one field says of the row's identity.
+func (p *Plan) inspect(row []byte, f template.Field, id *identity) error {
+	value := row[f.Start:f.End]
+	if f.Kind == template.String && len(value) >= 34 {
+		if u, _, ok := record.ParseUUID(value[1 : len(value)-1]); ok {
+			if tag, user, slot, ok := record.DecodeUUID(u); ok && tag == p.Tag {
+				return p.noteUUID(user, int(slot), id)
+			}
+		}
+	}
+	if p.lookup.userKeys[string(f.Key)] {
+		if user, ok := p.ids.parse(value); ok && !id.tagged {
+			id.ranged, id.user = true, user
+		}
+	}
+	if p.lookup.timeKeys[string(f.Key)] {
+		for _, c := range p.cohorts {
+			if ns, ok := c.Program.ParseTime(f.Key, value); ok {
+				id.times = append(id.times, timeValue{string(f.Key), ns})
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Plan) noteUUID(user uint32, slot int, id *identity) error {
+	id.tagged, id.user = true, user
+	if uint64(user) >= p.Users {
+		return errFound
+	}
+	events := p.Cohort(user).Program.SlotEvent
+	if slot >= len(events) || events[slot] >= 0 {
+		id.slot = slot
+		return errFound
+	}
+	return nil
+}
+
+// candidates returns the events that no uuid names and whose event time is
+// among the row's times.
+func (c *Cohort) candidates(times []timeValue) []uint32 {
+	for _, t := range times {
+		if events := c.byTime[t.ns-c.shift*1e9]; len(events) > 0 {
+			return events
+		}
+	}
+	if len(times) == 0 {
+		return c.timeless
+	}
+	return nil
+}
+
+// compare finds the candidate that the row is, or was before it was changed.
+func (p *Plan) compare(row []byte, user uint32, candidates []uint32, s *Scratch) Match {
+	if len(candidates) == 0 {
+		return Match{Kind: Stranger, User: user, Detail: "the user has no such event"}
+	}
+	v, c := p.Values(user), p.Cohort(user)
+	best, likeness := candidates[0], -1
+	for _, event := range candidates {
+		s.want = c.Program.Append(s.want[:0], int(event), &v)
+		if bytes.Equal(s.want, row) {
+			return Match{Kind: Planned, User: user, Event: event, Intact: true}
+		}
+		if n := alike(s.want, row); n > likeness {
+			best, likeness = event, n
+			s.best = append(s.best[:0], s.want...)
+		}
+	}
+	return Match{Kind: Planned, User: user, Event: best, Detail: difference(s.best, row)}
+}
+
+// alike is the length of the common prefix and suffix.
+func alike(a, b []byte) int {
+	n, most := 0, min(len(a), len(b))
+	for n < most && a[n] == b[n] {
+		n++
+	}
+	end := 0
+	for end < most-n && a[len(a)-1-end] == b[len(b)-1-end] {
+		end++
+	}
+	return n + end
+}
+
+// difference shows the first byte that differs, with what stands around it.
+func difference(want, got []byte) string {
+	n := 0
+	for n < min(len(want), len(got)) && want[n] == got[n] {
+		n++
+	}
+	around := func(b []byte) []byte { return b[min(max(n-12, 0), len(b)):min(n+12, len(b))] }
+	return fmt.Sprintf("byte %d of %d: want %q, got %q", n, len(want), around(want), around(got))
+}

@@ -1,0 +1,106 @@
+package generate
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"iter"
+	"sort"
+
+	"kreplay/pkg/record"
+	"kreplay/pkg/scenario"
+	"kreplay/pkg/template"
+)
+
+// chunkSize is how much data is allocated at once: records are cut out of a
+// chunk, which is freed when the last of them is.
+const chunkSize = 256 << 10
+
+// Values returns what is particular to one user when records are rendered.
+func (p *Plan) Values(user uint32) template.Values {
+	c := p.Cohort(user)
+	return template.Values{
+		Tag: p.Tag, User: user, UserID: p.ids.of(user),
+		Shift: c.shift, CounterBase: uint64(user) * c.counters,
+	}
+}
+
+// Records yields the records of a slice user by user, in event-time order. Seq
+// counts from 0 within the slice. The same plan yields the same records for ever.
+func (p *Plan) Records(s Slice) iter.Seq[record.Record] {
+	return func(yield func(record.Record) bool) {
+		var chunk, scratch []byte
+		var seq uint64
+		for user := range p.UsersOf(s) {
+			c, v := p.Cohort(user), p.Values(user)
+			key := ""
+			for event := range c.Program.Events {
+				scratch = p.append(scratch[:0], c, uint32(event), &v)
+				if cap(chunk)-len(chunk) < len(scratch) {
+					chunk = make([]byte, 0, max(chunkSize, len(scratch)))
+				}
+				start := len(chunk)
+				chunk = append(chunk, scratch...)
+				data := chunk[start:len(chunk):len(chunk)]
+				scratch = c.Program.Key(scratch[:0], event, p.key, &v)
+				if string(scratch) != key {
+					key = string(scratch)
+				}
+				r := record.Record{ID: p.ID(user, uint32(event)), Seq: seq, PartitionKey: key, Data: data}
+				if !yield(r) {
+					return
+				}
+				seq++
+			}
+		}
+	}
+}
+
+// Append renders one record as it is sent.
+func (p *Plan) Append(dst []byte, user, event uint32) []byte {
+	v := p.Values(user)
+	return p.append(dst, p.Cohort(user), event, &v)
+}
+
+func (p *Plan) append(dst []byte, c *Cohort, event uint32, v *template.Values) []byte {
+	dst = c.Program.Append(dst, int(event), v)
+	if p.newline {
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// newline says whether records end in one: as the scenario has it, else as
+// the first cohort's template was captured.
+func newline(sc *scenario.Scenario, cohorts []*Cohort) bool {
+	switch sc.Stream.Newline {
+	case scenario.NewlineTrue:
+		return true
+	case scenario.NewlineFalse:
+		return false
+	}
+	return len(cohorts) > 0 && cohorts[0].Program.Newline
+}
+
+// digest is over all that decides the records: the scenario's content and the
+// templates' bytes.
+func digest(sc *scenario.Scenario, programs map[string]*template.Program) [sha256.Size]byte {
+	h := sha256.New()
+	part := func(b []byte) {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+		h.Write(n[:])
+		h.Write(b)
+	}
+	part(sc.Content())
+	names := make([]string, 0, len(programs))
+	for name := range programs {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		d := programs[name].Digest
+		part([]byte(name))
+		part(d[:])
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}

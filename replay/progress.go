@@ -1,0 +1,64 @@
+package replay
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A Phase is what a run is doing.
+type Phase string
+
+// The phases of a run, in order.
+const (
+	PhasePush   Phase = "push"
+	PhaseSettle Phase = "settle"
+	PhaseVerify Phase = "verify"
+)
+
+// Progress is how far a phase has come. Done and Total count records while
+// pushing and bytes of objects while verifying; Total 0: not known.
+type Progress struct {
+	Phase            Phase
+	Done, Total      uint64
+	Bytes            uint64
+	Refused, Unknown uint64 // attempts
+	Elapsed          time.Duration
+	Final            bool // the phase is over
+}
+
+// watchEvery is often enough for an eye and rare enough for a log.
+const watchEvery = 250 * time.Millisecond
+
+// watch reports progress until the returned function is called, which reports
+// the last state and waits for the watcher to end.
+func watch(ctx context.Context, observe func(Progress), now func() Progress) (stop func()) {
+	if observe == nil {
+		return func() {}
+	}
+	started := time.Now()
+	report := func(final bool) {
+		p := now()
+		p.Elapsed, p.Final = time.Since(started), final
+		observe(p)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				report(false)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+		report(true)
+	}
+}

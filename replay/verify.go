@@ -1,0 +1,306 @@
+package replay
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kreplay/pkg/account"
+	"kreplay/pkg/generate"
+	"kreplay/pkg/lake"
+	"kreplay/pkg/ledger"
+	"kreplay/pkg/object"
+	"kreplay/pkg/object/dir"
+)
+
+// VerifyConfig says which run is accounted for and how long to wait for it.
+type VerifyConfig struct {
+	Dir     string            // run directory
+	Stages  map[string]string // where the stages lie; nil: as the manifest says
+	Quiet   time.Duration     // a stage has settled when nothing new came for this long; 0: as the scenario says
+	Max     time.Duration     // no longer than this; 0: as the scenario says
+	Workers int               // objects read at a time; 0: 2
+	Samples int               // differences kept in the result; 0: 100
+	Observe func(Progress)
+}
+
+// A Result is what verify found.
+type Result struct {
+	Ledger  *ledger.Account
+	Job     *Job
+	Plan    *generate.Plan
+	Stages  []Stage
+	Samples []Named // the first differences; all of them are in differences.ndjson
+	Total   uint64  // differences
+}
+
+// A Stage is the account of one stage.
+type Stage struct {
+	Name    string
+	Path    string
+	Objects int
+	Bytes   int64 // as stored
+	Settled bool
+	Err     error // set when the stage could not be read: nothing is proven about it
+	Tally   account.Tally
+}
+
+// Named is a difference of a stage.
+type Named struct {
+	Stage string
+	account.Difference
+}
+
+const differencesFile = "differences.ndjson"
+
+// Verify accounts for a run directory. It writes nothing but the list of
+// differences and may be repeated.
+func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
+	res, err := open(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	stages := cfg.Stages
+	if stages == nil {
+		stages = res.Ledger.Manifest.Stages
+	}
+	if len(stages) == 0 {
+		return nil, errors.New("replay: the run names no stage to verify; give the lake's folder with --stage raw=DIR, or stages in the scenario")
+	}
+	list, err := newDifferences(filepath.Join(cfg.Dir, differencesFile), cfg.Samples)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range sortedKeys(stages) {
+		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}}
+		if err := v.run(ctx); err != nil {
+			return nil, errors.Join(err, list.close())
+		}
+		res.Stages = append(res.Stages, v.stage)
+	}
+	res.Samples, res.Total = list.samples, list.total
+	return res, list.close()
+}
+
+// open reads a run directory and regenerates its plan.
+func open(runDir string) (*Result, error) {
+	led, err := ledger.Open(runDir)
+	if err != nil {
+		return nil, err
+	}
+	m := led.Manifest
+	job, err := reopen(runDir, m.ScenarioFile, m.Set)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := job.Plan(generate.Run{ID: m.Run, Anchor: m.Anchor})
+	if err != nil {
+		return nil, err
+	}
+	if got := fmt.Sprintf("%x", plan.Digest); got != m.Digest || plan.Tag != m.Tag {
+		return nil, fmt.Errorf("replay: %s: the scenario snapshot has digest %.12s, but %.12s was sent: it was edited, or another version of kreplay wrote it",
+			filepath.Join(runDir, snapshotDir), got, m.Digest)
+	}
+	return &Result{Ledger: led, Job: job, Plan: plan}, nil
+}
+
+// verifier accounts for one stage.
+type verifier struct {
+	cfg   VerifyConfig
+	res   *Result
+	list  *differences
+	stage Stage
+
+	store   object.Store
+	objects []object.Info
+	read    atomic.Int64
+	size    int64
+}
+
+func (v *verifier) run(ctx context.Context) error {
+	store, err := dir.Open(v.stage.Path)
+	if err == nil {
+		v.store = store
+		err = v.settle(ctx)
+	}
+	acc := account.New(v.res.Plan)
+	if err == nil {
+		err = v.scan(ctx, acc)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	// A stage that cannot be read proves nothing: law 5.
+	v.stage.Err = err
+	settled := v.stage.Settled && err == nil
+	v.stage.Tally, err = acc.Settle(v.slice(), v.res.Ledger.Fates(), settled, func(d account.Difference) error {
+		return v.list.add(Named{v.stage.Name, d})
+	})
+	return err
+}
+
+func (v *verifier) slice() generate.Slice {
+	w := v.res.Ledger.Manifest.Worker
+	return generate.Slice{Index: w.Index, Of: w.Of}
+}
+
+// settle waits until nothing new has come for the quiet time, counted from the
+// newest object or the end of the push, whichever is later.
+func (v *verifier) settle(ctx context.Context) error {
+	quiet, most := v.patience()
+	stop := watch(ctx, v.cfg.Observe, func() Progress { return Progress{Phase: PhaseSettle} })
+	defer stop()
+	deadline := time.Now().Add(most)
+	for {
+		newest := v.res.Ledger.Ended
+		v.objects, v.size = v.objects[:0], 0
+		for info, err := range v.store.List(ctx, "") {
+			if err != nil {
+				return err
+			}
+			v.objects = append(v.objects, info)
+			v.size += info.Size
+			if info.Modified.After(newest) {
+				newest = info.Modified
+			}
+		}
+		v.stage.Objects, v.stage.Bytes = len(v.objects), v.size
+		wait := time.Until(newest.Add(quiet))
+		if wait <= 0 {
+			v.stage.Settled = true
+			return nil
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return nil
+		}
+		if err := sleep(ctx, min(wait, left)); err != nil {
+			return err
+		}
+	}
+}
+
+func (v *verifier) patience() (quiet, most time.Duration) {
+	quiet, most = v.res.Job.Scenario.Settle.Quiet, v.res.Job.Scenario.Settle.Max
+	if v.cfg.Quiet > 0 {
+		quiet = v.cfg.Quiet
+	}
+	if v.cfg.Max > 0 {
+		most = v.cfg.Max
+	}
+	return quiet, most
+}
+
+// scan reads every object once and counts its rows.
+func (v *verifier) scan(ctx context.Context, acc *account.Account) error {
+	stop := watch(ctx, v.cfg.Observe, func() Progress {
+		return Progress{Phase: PhaseVerify, Done: uint64(v.read.Load()), Total: uint64(v.size)}
+	})
+	defer stop()
+	scratch := sync.Pool{New: func() any { return new(generate.Scratch) }}
+	workers := v.cfg.Workers
+	if workers == 0 {
+		workers = 2
+	}
+	return lake.ScanAll(ctx, v.store, v.objects, workers, lake.Visitor{
+		Row: func(r lake.Row) error {
+			s := scratch.Get().(*generate.Scratch)
+			m := v.res.Plan.Identify(r.Data, s)
+			acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
+			scratch.Put(s)
+			return nil
+		},
+		Damage: func(d lake.Damage) error {
+			acc.Damage()
+			return v.list.add(Named{v.stage.Name, account.Difference{
+				Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset,
+				Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
+			}})
+		},
+		Done: func(o object.Info) { v.read.Add(o.Size) },
+	})
+}
+
+// sleep is time.Sleep that a cancelled context cuts short.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// differences is the complete list on disk, with the first of them in memory.
+// It is safe for concurrent use.
+type differences struct {
+	mu      sync.Mutex
+	file    *os.File
+	buf     *bufio.Writer
+	most    int
+	samples []Named
+	total   uint64
+}
+
+func newDifferences(path string, samples int) (*differences, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("replay: list of differences: %w", err)
+	}
+	if samples == 0 {
+		samples = 100
+	}
+	return &differences{file: f, buf: bufio.NewWriter(f), most: samples}, nil
+}
+
+// line is one line of differences.ndjson.
+type line struct {
+	Stage   string `json:"stage"`
+	Kind    string `json:"kind"`
+	ID      string `json:"id,omitempty"`
+	LogType string `json:"log_type,omitempty"`
+	User    *uint32 `json:"user,omitempty"`
+	Event   *uint32 `json:"event,omitempty"`
+	Charge  string `json:"charge,omitempty"`
+	Object  string `json:"object,omitempty"`
+	Offset  *int64 `json:"offset,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+func (d *differences) add(n Named) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.total++
+	if len(d.samples) < d.most {
+		d.samples = append(d.samples, n)
+	}
+	l := line{Stage: n.Stage, Kind: n.Kind, LogType: n.LogType, Charge: n.Charge, Object: n.Object, Detail: n.Detail}
+	if n.Kind != account.KindDamaged && n.Kind != account.KindStranger {
+		l.ID, l.User, l.Event = n.ID.String(), &n.ID.User, &n.ID.Event
+	}
+	if n.Object != "" {
+		l.Offset = &n.Offset
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("replay: list of differences: %w", err)
+	}
+	if _, err := d.buf.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("replay: list of differences: %w", err)
+	}
+	return nil
+}
+
+func (d *differences) close() error {
+	return errors.Join(d.buf.Flush(), d.file.Close())
+}
+
