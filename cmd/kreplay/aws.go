@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// awsConfig loads what the AWS CLI would: flags, environment, profile. On a
+// loopback endpoint region and credentials may be absent: no emulator checks
+// them, and asking the instance metadata service would leave the machine.
+func (a *app) awsConfig(ctx context.Context) (aws.Config, error) {
+	var opts []func(*config.LoadOptions) error
+	if a.region != "" {
+		opts = append(opts, config.WithRegion(a.region))
+	}
+	if a.profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(a.profile))
+	}
+	endpoint := a.kinesisEndpoint()
+	onLoopback := loopback(endpoint)
+	if onLoopback && os.Getenv("AWS_ACCESS_KEY_ID") == "" && os.Getenv("AWS_PROFILE") == "" && a.profile == "" {
+		opts = append(opts, config.WithCredentialsProvider(localCredentials()))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, opts...)
+	if err != nil {
+		return cfg, fmt.Errorf("AWS configuration: %w", err)
+	}
+	if cfg.Region == "" && onLoopback {
+		cfg.Region = "us-east-1"
+	}
+	if cfg.Region == "" {
+		return cfg, usagef("no AWS region: pass --region or set AWS_REGION")
+	}
+	if endpoint != "" {
+		cfg.BaseEndpoint = aws.String(endpoint)
+	}
+	return cfg, nil
+}
+
+// kinesisEndpoint is where Kinesis answers, or empty for AWS.
+func (a *app) kinesisEndpoint() string {
+	for _, e := range []string{a.endpoint, os.Getenv("AWS_ENDPOINT_URL_KINESIS"), os.Getenv("AWS_ENDPOINT_URL")} {
+		if e != "" {
+			return e
+		}
+	}
+	return ""
+}
+
+func localCredentials() aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider("local", "local", "")
+}
+
+// localConfig is the configuration for the embedded pipeline.
+func localConfig(endpoint string) aws.Config {
+	return aws.Config{Region: "us-east-1", Credentials: localCredentials(), BaseEndpoint: aws.String(endpoint)}
+}
+
+// loopback says whether an endpoint is on this machine.
+func loopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kreplay/pkg/generate"
+	"kreplay/pkg/local"
+	"kreplay/pkg/report"
+	"kreplay/pkg/stream/kinesis"
+	"kreplay/replay"
+)
+
+// How long a local stage must be quiet, and at most waited for (design.md, settle).
+const (
+	localQuiet = 2 * time.Second
+	localMax   = 30 * time.Second
+)
+
+// outputFlags say which reports are written, and where.
+type outputFlags struct {
+	specs   []string
+	outputs []report.Output
+}
+
+func (o *outputFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVarP(&o.specs, "output", "o", nil, "report: text or json, with =FILE to write a file (repeatable; default text)")
+}
+
+// check parses the flags; it is called before any work.
+func (o *outputFlags) check() error {
+	o.outputs = nil
+	for _, s := range o.specs {
+		out, err := report.ParseOutput(s)
+		if err != nil {
+			return usagef("-o: %v", err)
+		}
+		o.outputs = append(o.outputs, out)
+	}
+	return nil
+}
+
+// conclude prints the reports and turns the verdict into the exit status.
+func (a *app) conclude(res *replay.Result, dir string, out outputFlags) error {
+	rep := res.Report()
+	if err := saveReport(filepath.Join(dir, "report.json"), report.Output{Format: "json"}, rep); err != nil {
+		return err
+	}
+	text := true
+	for _, o := range out.outputs {
+		if o.File == "" {
+			text = false
+			if err := o.Write(a.stdout, rep); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := saveReport(o.File, o, rep); err != nil {
+			return err
+		}
+	}
+	if text {
+		if err := (report.Output{Format: "text"}).Write(a.stdout, rep); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stdout, "\nrun directory: %s\n", dir)
+	}
+	switch rep.Verdict {
+	case report.Pass:
+		return nil
+	case report.Fail:
+		return verdictError{exitFailed}
+	default:
+		return verdictError{exitInconclusive}
+	}
+}
+
+func saveReport(path string, o report.Output, rep report.Report) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if err := o.Write(f, rep); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("report %s: %w", path, err)
+	}
+	return f.Close()
+}
+
+func (a *app) runCommand() *cobra.Command {
+	r := &runner{app: a}
+	c := &cobra.Command{
+		Use: "run SCENARIO", Short: "Push, wait until it has arrived, verify, report",
+		Example: "  kreplay run smoke --local\n  kreplay run smoke --local -o json=report.json\n  kreplay run ./my-scenario --stream actions-staging",
+		Args:    exactly(1, "one scenario"),
+		RunE:    r.run,
+	}
+	r.src.add(c)
+	r.target.add(c)
+	r.out.add(c)
+	r.emb.add(c)
+	c.Flags().BoolVar(&r.local, "local", false, "run against the embedded pipeline on loopback")
+	c.Flags().StringVar(&r.dir, "run-dir", "", "run directory (default runs/<id>)")
+	return c
+}
+
+type runner struct {
+	app    *app
+	src    sourceFlags
+	target targetFlags
+	out    outputFlags
+	emb    embeddedFlags
+	local  bool
+	dir    string
+}
+
+func (r *runner) run(c *cobra.Command, args []string) error {
+	if err := r.out.check(); err != nil {
+		return err
+	}
+	job, err := r.src.job(c, args[0])
+	if err != nil {
+		return err
+	}
+	id := replay.NewRunID(time.Now())
+	dir, err := runDir(r.dir, id)
+	if err != nil {
+		return err
+	}
+	cfg := replay.RunConfig{
+		Push:   replay.PushConfig{Dir: dir, RunID: id, Stages: stagePaths(job), Version: version(), Observe: r.app.observer()},
+		Verify: replay.VerifyConfig{Dir: dir, Observe: r.app.observer()},
+	}
+	if r.local {
+		return r.runLocal(c.Context(), job, cfg)
+	}
+	if len(cfg.Push.Stages) == 0 {
+		return usagef("scenario %s names no stage to verify; add stages to it, or use --local", job.Scenario.Name)
+	}
+	if cfg.Push.Target, err = r.target.open(c.Context(), r.app, job); err != nil {
+		return err
+	}
+	return r.finish(c.Context(), job, cfg)
+}
+
+func (r *runner) finish(ctx context.Context, job *replay.Job, cfg replay.RunConfig) error {
+	fmt.Fprintf(r.app.stderr, "run %s in %s\n", cfg.Push.RunID, cfg.Push.Dir)
+	res, err := replay.Run(ctx, job, cfg)
+	if err != nil {
+		return err
+	}
+	return r.app.conclude(res, cfg.Push.Dir, r.out)
+}
+
+// runLocal brings up the embedded pipeline, whose lake is a folder of the run directory.
+func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunConfig) error {
+	lake := filepath.Join(cfg.Push.Dir, "lake")
+	name := job.Scenario.Stream.Name
+	if name == "" {
+		name = "kreplay-" + job.Scenario.Name
+	}
+	plan, err := job.Plan(generate.Run{})
+	if err != nil {
+		return err
+	}
+	pipe, err := r.emb.start(ctx, embeddedTarget{listen: "127.0.0.1:0", lake: lake, streams: []local.StreamSpec{{Name: name, Shards: 4, Tags: map[string]string{allowTag: "true"}}}, records: plan.Total()})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pipe.Close() }()
+	client := kinesis.New(localConfig(pipe.URL()), name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
+	cfg.Push.Target = replay.Target{Sink: client, Stream: name, Endpoint: pipe.URL()}
+	cfg.Push.Stages = map[string]string{"raw": lake}
+	if !job.Scenario.Settle.Set {
+		cfg.Verify.Quiet, cfg.Verify.Max = localQuiet, localMax
+	}
+	return r.finish(ctx, job, cfg)
+}
+
+// listenLoopback refuses any other address: the embedded pipeline has no authentication.
+func listenLoopback(ctx context.Context, addr string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, usagef("--listen %q: want HOST:PORT, as in 127.0.0.1:4566", addr)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, usagef("--listen %q: only a loopback address, as in 127.0.0.1:4566: the embedded pipeline checks no credentials", addr)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("--listen %s: %w", addr, err)
+	}
+	return l, nil
+}
