@@ -1,0 +1,230 @@
+package record
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
+)
+
+// MaxSlot is the largest slot that an invertible uuid can carry.
+const MaxSlot = 1<<18 - 1
+
+const (
+	half    = 61 // bits of each half of the Feistel network; 2·61 = 128 − version − variant
+	mask    = 1<<half - 1
+	authLen = 40 // authenticator bits: zero before mixing, and after unmixing of an id of ours
+	variant = 0b10
+	version = 4
+)
+
+// The round keys are the first digits of π behind the point and the multiplier
+// is odd with about half its bits set. They are part of the format: another
+// value makes every id that was ever sent foreign. Nothing here is secret; the
+// network only has to mix well enough that no damage looks like another id.
+const (
+	roundKey0  = 0x243f6a8885a308d3
+	roundKey1  = 0x13198a2e03707344
+	roundKey2  = 0xa4093822299f31d0
+	roundKey3  = 0x082efa98ec4e6c89
+	roundKey4  = 0x452821e638d01377
+	roundKey5  = 0xbe5466cf34e90c6c
+	multiplier = 0x9fb21c651e98df25
+)
+
+// RunTag returns the tag of a run: a hash of all that tells two runs apart.
+func RunTag(digest [32]byte, seed uint64, run string) Tag {
+	b := make([]byte, 0, 3*8+len(digest)+8+len(run))
+	b = binary.BigEndian.AppendUint64(b, uint64(len(digest)))
+	b = append(b, digest[:]...)
+	b = binary.BigEndian.AppendUint64(b, 8)
+	b = binary.BigEndian.AppendUint64(b, seed)
+	b = binary.BigEndian.AppendUint64(b, uint64(len(run)))
+	b = append(b, run...)
+	sum := sha256.Sum256(b)
+	return Tag(binary.BigEndian.Uint32(sum[:4]))
+}
+
+// EncodeUUID returns the uuid, valid as version 4, that stands for a slot of a
+// user's template in a run. A slot above MaxSlot panics: two slots would share
+// a uuid.
+func EncodeUUID(tag Tag, user, slot uint32) [16]byte {
+	if slot > MaxSlot {
+		panic("record: uuid slot above MaxSlot")
+	}
+	l := uint64(tag)<<29 | uint64(user)>>3
+	r := uint64(user&7)<<58 | uint64(slot)<<authLen
+	l ^= round(r, roundKey0)
+	r ^= round(l, roundKey1)
+	l ^= round(r, roundKey2)
+	r ^= round(l, roundKey3)
+	l ^= round(r, roundKey4)
+	r ^= round(l, roundKey5)
+	return join(l, r)
+}
+
+// DecodeUUID is the inverse of EncodeUUID. It ignores the version nibble, since
+// a replica keeps that of the captured uuid, and is ok only for a uuid of ours
+// that is undamaged: a random uuid passes once in 2^40.
+func DecodeUUID(u [16]byte) (tag Tag, user, slot uint32, ok bool) {
+	if u[8]>>6 != variant {
+		return 0, 0, 0, false
+	}
+	l, r := split(u)
+	r ^= round(l, roundKey5)
+	l ^= round(r, roundKey4)
+	r ^= round(l, roundKey3)
+	l ^= round(r, roundKey2)
+	r ^= round(l, roundKey1)
+	if r&(1<<authLen-1) != 0 {
+		return 0, 0, 0, false
+	}
+	l ^= round(r, roundKey0)
+	return Tag(l >> 29), uint32(l<<3) | uint32(r>>58), uint32(r>>authLen) & MaxSlot, true
+}
+
+// round mixes one half under a key: the two words of a 128-bit product folded.
+func round(x, key uint64) uint64 {
+	hi, lo := bits.Mul64(x^key, multiplier)
+	return (hi ^ lo) & mask
+}
+
+// join spreads two halves over the free bits of a uuid: 48, 12 and 62 of them.
+func join(l, r uint64) (u [16]byte) {
+	hi := l >> 1 // 60 bits stand around the version nibble
+	binary.BigEndian.PutUint64(u[:8], hi>>12<<16|version<<12|hi&0xfff)
+	binary.BigEndian.PutUint64(u[8:], variant<<62|l&1<<half|r)
+	return u
+}
+
+func split(u [16]byte) (l, r uint64) {
+	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	return (hi>>16<<12|hi&0xfff)<<1 | lo>>half&1, lo & mask
+}
+
+// A UUIDForm says how a uuid was written: its version nibble in the low four
+// bits, then whether in upper case and whether without hyphens.
+type UUIDForm uint8
+
+const (
+	formUpper   UUIDForm = 1 << 4
+	formCompact UUIDForm = 1 << 5
+)
+
+// Len returns how many characters AppendUUID writes: 36, or 32 without hyphens.
+func (f UUIDForm) Len() int {
+	if f&formCompact != 0 {
+		return 32
+	}
+	return 36
+}
+
+// Version returns the version nibble, as captured.
+func (f UUIDForm) Version() int { return int(f & 15) }
+
+// Kinds of character, as flags above the value of a hex digit.
+const (
+	lowerDigit = 1 << 4
+	upperDigit = 1 << 5
+	noDigit    = 1 << 7
+)
+
+var digits = func() (t [256]uint8) {
+	for i := range t {
+		t[i] = noDigit
+	}
+	for i := range uint8(10) {
+		t['0'+i] = i
+	}
+	for i := range uint8(6) {
+		t['a'+i] = 10 + i | lowerDigit
+		t['A'+i] = 10 + i | upperDigit
+	}
+	return t
+}()
+
+// places holds where each byte of a uuid stands in the form with hyphens.
+var places = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
+
+// ParseUUID reads a uuid of 36 characters, or 32 without hyphens, whose letters
+// are of one case; without letters it counts as lower case. Variants other than
+// that of RFC 9562 are refused, and with them the nil and the max uuid, which
+// name nothing.
+func ParseUUID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
+	var kinds uint8
+	switch len(text) {
+	case 36:
+		if text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+			return [16]byte{}, 0, false
+		}
+		for i, p := range places {
+			a, b := digits[text[p]], digits[text[p+1]]
+			kinds |= a | b
+			u[i] = a<<4 | b&15
+		}
+	case 32:
+		form = formCompact
+		for i := range u {
+			a, b := digits[text[2*i]], digits[text[2*i+1]]
+			kinds |= a | b
+			u[i] = a<<4 | b&15
+		}
+	default:
+		return [16]byte{}, 0, false
+	}
+	mixed := kinds&(lowerDigit|upperDigit) == lowerDigit|upperDigit
+	if kinds&noDigit != 0 || mixed || u[8]>>6 != variant {
+		return [16]byte{}, 0, false
+	}
+	if kinds&upperDigit != 0 {
+		form |= formUpper
+	}
+	return u, form | UUIDForm(u[6]>>4), true
+}
+
+// AppendUUID appends u as form says, with the version nibble of form.
+func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
+	alphabet := "0123456789abcdef"
+	if form&formUpper != 0 {
+		alphabet = "0123456789ABCDEF"
+	}
+	u[6] = uint8(form)<<4 | u[6]&15
+	if form&formCompact != 0 {
+		var text [32]byte
+		for i, b := range u {
+			text[2*i], text[2*i+1] = alphabet[b>>4], alphabet[b&15]
+		}
+		return append(dst, text[:]...)
+	}
+	text := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
+	for i, p := range places {
+		text[p], text[p+1] = alphabet[u[i]>>4], alphabet[u[i]&15]
+	}
+	return append(dst, text[:]...)
+}
+
+// ParseID is the strict inverse of ID.String: it takes no other spelling.
+func ParseID(s string) (ID, error) {
+	part := strings.Split(s, "/")
+	if len(part) != 3 && len(part) != 4 {
+		return ID{}, fmt.Errorf("record: id %q: want run/user/event or run/user/event/copy", s)
+	}
+	var n [4]uint64
+	for i, f := range []struct {
+		name       string
+		base, bits int
+	}{{"run", 16, 32}, {"user", 10, 32}, {"event", 10, 32}, {"copy", 10, 16}}[:len(part)] {
+		v, err := strconv.ParseUint(part[i], f.base, f.bits)
+		if err != nil {
+			return ID{}, fmt.Errorf("record: id %q: %s %q is not a number of base %d and at most %d bits", s, f.name, part[i], f.base, f.bits)
+		}
+		n[i] = v
+	}
+	id := ID{Run: Tag(n[0]), User: uint32(n[1]), Event: uint32(n[2]), Copy: uint16(n[3])}
+	if want := id.String(); want != s {
+		return ID{}, fmt.Errorf("record: id %q: spelled unlike %q", s, want)
+	}
+	return id, nil
+}
