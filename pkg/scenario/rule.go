@@ -44,3 +44,19 @@ func RoleOf(rules []Rule, logType, path string) (Rule, int, bool) {
 	}
 	return Rule{}, -1, false
 }
+
+// String returns the word of the scenario file.
+func (k RoleKind) String() string {
+	if int(k) < len(roles) {
+		return roles[k]
+	}
+	return "unknown"
+}
+
+// String returns the role as the scenario file has it.
+func (r Role) String() string {
+	if r.Pattern == "" {
+		return r.Kind.String()
+	}
+	return r.Kind.String() + " " + r.Pattern
+}

@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"cmp"
+	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // A Share is a part of the users in units of 1/Whole: a percentage with up to seven decimals is exact.
@@ -11,6 +13,12 @@ type Share uint64
 
 // Whole is 100 %.
 const Whole Share = 1_000_000_000
+
+// String returns s as a percentage, exactly.
+func (s Share) String() string {
+	percent := fmt.Sprintf("%d.%07d", s/(Whole/100), s%(Whole/100))
+	return strings.TrimSuffix(strings.TrimRight(percent, "0"), ".") + "%"
+}
 
 // Quotas divides users by the shares' proportions: each quota is the exact
 // part rounded down or up, the largest remainders go up (the earlier of equal
