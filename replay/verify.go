@@ -264,16 +264,16 @@ func newDifferences(path string, samples int) (*differences, error) {
 
 // line is one line of differences.ndjson.
 type line struct {
-	Stage   string `json:"stage"`
-	Kind    string `json:"kind"`
-	ID      string `json:"id,omitempty"`
-	LogType string `json:"log_type,omitempty"`
+	Stage   string  `json:"stage"`
+	Kind    string  `json:"kind"`
+	ID      string  `json:"id,omitempty"`
+	LogType string  `json:"log_type,omitempty"`
 	User    *uint32 `json:"user,omitempty"`
 	Event   *uint32 `json:"event,omitempty"`
-	Charge  string `json:"charge,omitempty"`
-	Object  string `json:"object,omitempty"`
-	Offset  *int64 `json:"offset,omitempty"`
-	Detail  string `json:"detail,omitempty"`
+	Charge  string  `json:"charge,omitempty"`
+	Object  string  `json:"object,omitempty"`
+	Offset  *int64  `json:"offset,omitempty"`
+	Detail  string  `json:"detail,omitempty"`
 }
 
 func (d *differences) add(n Named) error {
@@ -303,4 +303,3 @@ func (d *differences) add(n Named) error {
 func (d *differences) close() error {
 	return errors.Join(d.buf.Flush(), d.file.Close())
 }
-

@@ -127,12 +127,7 @@ func (p *Plan) addCohorts(sc *scenario.Scenario, programs map[string]*template.P
 
 func newCohort(name string, prog *template.Program, users uint64) *Cohort {
 	c := &Cohort{Name: name, Program: prog, Users: users, byTime: map[int64][]uint32{}, members: map[int][]uint32{}}
-	named := make([]bool, len(prog.Events))
-	for _, event := range prog.SlotEvent {
-		if event >= 0 {
-			named[event] = true
-		}
-	}
+	named := c.named()
 	classes := map[int][]uint32{}
 	for i, e := range prog.Events {
 		c.single = append(c.single, uint32(i))

@@ -20,8 +20,8 @@ const (
 // idRange is the block of user ids that belongs to this run.
 type idRange struct {
 	base, users uint64
-	blocks      uint64         // how many runs have ids of their own
-	parsers     []idText       // the forms in which the templates write the id
+	blocks      uint64   // how many runs have ids of their own
+	parsers     []idText // the forms in which the templates write the id
 }
 
 // idText is one written form of an id: what stands before and behind the digits.

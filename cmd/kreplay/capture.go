@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kreplay/pkg/capture"
+	"kreplay/pkg/object/dir"
+	"kreplay/pkg/report"
+)
+
+type captureFlags struct {
+	from, out, since, until string
+	opts                    capture.Options
+	dryRun                  bool
+}
+
+func (a *app) captureCommand() *cobra.Command {
+	var f captureFlags
+	c := &cobra.Command{
+		Use: "capture", Short: "Take one user's records out of a lake as a template and a first scenario",
+		Example: "  kreplay capture --from /mnt/lake/raw --user 15 --user-field userId --time-field ts --type-field page --out whale",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return a.capture(c, &f) },
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.from, "from", "", "folder of the lake")
+	fl.StringVar(&f.out, "out", "", "scenario directory to write")
+	fl.StringVar(&f.opts.User, "user", "", "the user's id")
+	fl.StringVar(&f.opts.UserField, "user-field", "", "field that holds the user's id")
+	fl.StringVar(&f.opts.TimeField, "time-field", "", "field that holds the event time")
+	fl.StringVar(&f.opts.TypeField, "type-field", "", "field that holds the log type")
+	fl.IntVar(&f.opts.TypeSegment, "type-segment", 0, "or: the path segment that is the log type, from 1")
+	fl.StringVar(&f.since, "since", "", "only records from this time on, RFC 3339")
+	fl.StringVar(&f.until, "until", "", "only records before this time, RFC 3339")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "print the objects and bytes that would be read, and read nothing")
+	return c
+}
+
+func (f *captureFlags) check() error {
+	var err error
+	for _, t := range []struct {
+		flag, text string
+		to         *time.Time
+	}{{"--since", f.since, &f.opts.From}, {"--until", f.until, &f.opts.To}} {
+		if t.text == "" {
+			continue
+		}
+		if *t.to, err = time.Parse(time.RFC3339, t.text); err != nil {
+			return usagef("%s %q: want RFC 3339, as in 2026-09-14T00:00:00+09:00", t.flag, t.text)
+		}
+	}
+	missing := func(flag, why string) error { return usagef("capture: %s is missing: %s", flag, why) }
+	switch {
+	case f.from == "":
+		return missing("--from", "the folder of the lake")
+	case f.dryRun:
+		return nil
+	case f.opts.User == "":
+		return missing("--user", "the id of the user to take")
+	case f.opts.UserField == "":
+		return missing("--user-field", "the field that holds the user's id")
+	case f.opts.TimeField == "":
+		return missing("--time-field", "the field that holds the event time")
+	case f.opts.TypeField == "" && f.opts.TypeSegment == 0:
+		return missing("--type-field or --type-segment", "where the log type stands")
+	case f.out == "":
+		return missing("--out", "the scenario directory to write")
+	}
+	return nil
+}
+
+func (a *app) capture(c *cobra.Command, f *captureFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	store, err := dir.Open(f.from)
+	if err != nil {
+		return err
+	}
+	f.opts.Store, f.opts.Source = store, f.from
+	if f.dryRun {
+		d, err := capture.DryRun(c.Context(), f.opts)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "%s objects, %s bytes would be read\n", report.Count(uint64(d.Objects)), report.Count(uint64(d.Bytes)))
+		return err
+	}
+	t, stats, err := capture.Run(c.Context(), f.opts)
+	if err != nil {
+		return err
+	}
+	if err := capture.WriteScenario(f.out, filepath.Base(f.out), t); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "%s: %d log types, %d events of user %s\n", f.out, len(t.LogTypes), stats.Events, f.opts.User)
+	for _, l := range stats.Types {
+		note := ""
+		if l.Events == 0 {
+			note = "  the user never touched it"
+		}
+		fmt.Fprintf(a.stdout, "  %-24s %8s rows  %6s events%s\n", l.Name, report.Count(l.Rows), report.Count(l.Events), note)
+	}
+	fmt.Fprintf(a.stdout, "read %s objects, %s bytes, %s rows; %d unreadable spans\nnext: kreplay run %s --local\n",
+		report.Count(uint64(stats.Objects)), report.Count(uint64(stats.Bytes)), report.Count(stats.Rows), stats.Damaged, f.out)
+	return nil
+}

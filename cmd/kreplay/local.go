@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kreplay/pkg/local"
+)
+
+// embeddedFlags shape the embedded pipeline.
+type embeddedFlags struct {
+	limits    string
+	buffer    time.Duration
+	size      int
+	noGzip    bool
+	delimiter string
+	faults    string
+}
+
+func (e *embeddedFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&e.limits, "limits", "off", "embedded pipeline: aws (1 MB/s and 1000 records/s a shard) or off")
+	f.DurationVar(&e.buffer, "buffer", time.Second, "embedded pipeline: write an object after so long")
+	f.IntVar(&e.size, "buffer-mib", 5, "embedded pipeline: write an object at so many MiB")
+	f.BoolVar(&e.noGzip, "no-gzip", false, "embedded pipeline: write plain objects")
+	f.StringVar(&e.delimiter, "delimiter", "none", "embedded pipeline: newline behind each record, or none")
+	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,truncate=1,lost=2%,throttle=100")
+}
+
+type embeddedTarget struct {
+	listen, lake string
+	streams      []local.StreamSpec
+	records      uint64 // expected in total: planted faults are spread over them
+}
+
+func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pipeline, error) {
+	faults, err := parseFaults(e.faults)
+	if err != nil {
+		return nil, err
+	}
+	faults.Of = int(min(to.records, math.MaxInt32))
+	cfg := local.Config{
+		Streams: to.streams, Lake: to.lake, BufferInterval: e.buffer, BufferBytes: e.size << 20, Gzip: !e.noGzip, Faults: faults,
+	}
+	switch e.limits {
+	case "aws":
+		cfg.Limits = true
+	case "off":
+	default:
+		return nil, usagef("--limits %q: want aws or off", e.limits)
+	}
+	switch e.delimiter {
+	case "newline":
+		cfg.Delimiter = "\n"
+	case "none":
+	default:
+		return nil, usagef("--delimiter %q: want newline or none", e.delimiter)
+	}
+	l, err := listenLoopback(ctx, to.listen)
+	if err != nil {
+		return nil, err
+	}
+	return local.Start(ctx, l, cfg)
+}
+
+// parseFaults reads drop=7,duplicate=5,…
+func parseFaults(text string) (local.Faults, error) {
+	f := local.Faults{Seed: 1}
+	if text == "" {
+		return f, nil
+	}
+	for _, part := range strings.Split(text, ",") {
+		name, value, _ := strings.Cut(part, "=")
+		if name == "lost" {
+			p, err := strconv.ParseFloat(strings.TrimSuffix(value, "%"), 64)
+			if err != nil || !(p >= 0 && p <= 100) {
+				return f, usagef("--faults %q: want a percentage, as in lost=2%%", part)
+			}
+			f.LostPercent = p
+			continue
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			return f, usagef("--faults %q: want NAME=COUNT, as in drop=7", part)
+		}
+		switch name {
+		case "drop":
+			f.Drop = n
+		case "duplicate":
+			f.Duplicate = n
+		case "corrupt":
+			f.Corrupt = n
+		case "truncate":
+			f.Truncate = n
+		case "throttle":
+			f.Throttle = n
+		default:
+			return f, usagef("--faults %q: want drop, duplicate, corrupt, truncate, throttle or lost", part)
+		}
+	}
+	return f, nil
+}
+
+func (a *app) localCommand() *cobra.Command {
+	var emb embeddedFlags
+	var listen, lake string
+	var streams []string
+	c := &cobra.Command{
+		Use: "local", Short: "Serve the embedded pipeline on loopback for other tools",
+		Long: `Serve Kinesis on a loopback port and deliver what is put into a folder as Firehose would,
+until it is interrupted.`,
+		Example: "  kreplay local --stream actions:4 --lake ./lake\n  aws kinesis list-streams --endpoint-url http://127.0.0.1:4566",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			specs, err := parseStreams(streams)
+			if err != nil {
+				return err
+			}
+			pipe, err := emb.start(c.Context(), embeddedTarget{listen: listen, lake: lake, streams: specs})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.stdout, "Kinesis on %s\n", pipe.URL())
+			<-c.Context().Done()
+			return pipe.Close()
+		},
+	}
+	emb.add(c)
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:4566", "loopback address to serve on")
+	c.Flags().StringVar(&lake, "lake", "", "folder to deliver to; empty: nothing is delivered")
+	c.Flags().StringArrayVar(&streams, "stream", nil, "create a stream, as NAME:SHARDS, with the tag "+allowTag+"=true (repeatable)")
+	return c
+}
+
+func parseStreams(list []string) ([]local.StreamSpec, error) {
+	var specs []local.StreamSpec
+	for _, s := range list {
+		name, shards, ok := strings.Cut(s, ":")
+		n := 1
+		if ok {
+			var err error
+			if n, err = strconv.Atoi(shards); err != nil || n < 1 {
+				return nil, usagef("--stream %q: want NAME:SHARDS, as in actions:4", s)
+			}
+		}
+		if name == "" {
+			return nil, usagef("--stream %q: want NAME:SHARDS, as in actions:4", s)
+		}
+		specs = append(specs, local.StreamSpec{Name: name, Shards: n, Tags: map[string]string{allowTag: "true"}})
+	}
+	return specs, nil
+}

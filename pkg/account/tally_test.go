@@ -1,0 +1,32 @@
+package account
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCheckNamesTheBrokenSum(t *testing.T) {
+	good := Tally{
+		States: States{Planned: 10, Delivered: 5, Mutated: 1, Rejected: 0, Missing: 1, InFlight: 1, Undecided: 1, Absent: 1},
+		Fates:  Fates{Acked: 7, Refused: 1, Unknown: 1, Unsent: 1},
+		Rows:   12, Producer: 1, Pipeline: 1, Strangers: 1, Foreign: 3,
+	}
+	good.LogTypes = []LogType{{Name: "login", States: good.States, Duplicates: 2}}
+	if err := good.Check(); err != nil {
+		t.Fatalf("Check of a balanced account: %v", err)
+	}
+	for want, spoil := range map[string]func(*Tally){
+		"planned = acked":     func(t *Tally) { t.Fates.Acked++ },
+		"planned = delivered": func(t *Tally) { t.Missing-- },
+		"rows = delivered":    func(t *Tally) { t.Rows++ },
+		"planned = the log":   func(t *Tally) { t.LogTypes[0].Planned++ },
+		"delivered = the log": func(t *Tally) { t.LogTypes[0].Delivered++ },
+	} {
+		bad := good
+		bad.LogTypes = []LogType{good.LogTypes[0]}
+		spoil(&bad)
+		if err := bad.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Check = %v, want the sum %q named", err, want)
+		}
+	}
+}
