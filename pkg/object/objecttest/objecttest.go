@@ -1,0 +1,281 @@
+// Package objecttest checks that a store keeps the contract of object.Store.
+package objecttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kreplay/pkg/object"
+)
+
+// Run runs the suite. open returns an empty store and registers its cleanup.
+func Run(t *testing.T, open func(t *testing.T) object.Store) {
+	laws := []struct {
+		name string
+		law  func(*testing.T, object.Store)
+	}{
+		{"what is written is read", roundTrip},
+		{"nothing shows before close", hidden},
+		{"abort leaves nothing", abort},
+		{"replaced as a whole", replace},
+		{"listed in key order", order},
+		{"a listing can stop and start again", stop},
+		{"absent is ErrNotExist", absent},
+		{"bad keys are ErrKey", badKeys},
+		{"cancelled means stop", cancelled},
+		{"concurrent writers", concurrent},
+	}
+	for _, l := range laws {
+		t.Run(l.name, func(t *testing.T) { l.law(t, open(t)) })
+	}
+}
+
+// Put writes one object; a failure ends the test.
+func Put(t testing.TB, s object.Store, key string, data []byte) {
+	t.Helper()
+	if err := put(t.Context(), s, key, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(ctx context.Context, s object.Store, key string, data []byte) error {
+	w, err := s.Create(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	if _, err := w.Write(data); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+func get(t *testing.T, s object.Store, key string) string {
+	t.Helper()
+	r, err := s.Open(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func keys(t *testing.T, s object.Store, prefix string) []string {
+	t.Helper()
+	var all []string
+	for info, err := range s.List(t.Context(), prefix) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, info.Key)
+	}
+	return all
+}
+
+func wantKeys(t *testing.T, s object.Store, prefix string, want ...string) {
+	t.Helper()
+	if got := keys(t, s, prefix); !slices.Equal(got, want) {
+		t.Errorf("list %q: got %q, want %q", prefix, got, want)
+	}
+}
+
+func roundTrip(t *testing.T, s object.Store) {
+	wantKeys(t, s, "")
+	big := bytes.Repeat([]byte("kreplay "), 1<<16)
+	for key, data := range map[string][]byte{"empty": nil, "a/b/c.gz": []byte("x"), "ä/ö ü+%=&": []byte("y"), "big": big} {
+		Put(t, s, key, data)
+		if got := get(t, s, key); got != string(data) {
+			t.Errorf("%s: read %d bytes, want %d or other content", key, len(got), len(data))
+		}
+	}
+	for info, err := range s.List(t.Context(), "big") {
+		if err != nil || info.Size != int64(len(big)) || time.Since(info.Modified).Abs() > time.Hour {
+			t.Errorf("list: got %+v, %v, want size %d, modified now", info, err, len(big))
+		}
+	}
+}
+
+func hidden(t *testing.T, s object.Store) {
+	w, err := s.Create(t.Context(), "d/k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("half")); err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, s, "")
+	wantAbsent(t, s, "d/k")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, s, "", "d/k")
+	if err := w.Close(); !errors.Is(err, object.ErrDone) {
+		t.Errorf("second close: got %v, want ErrDone", err)
+	}
+	if _, err := w.Write([]byte("x")); !errors.Is(err, object.ErrDone) {
+		t.Errorf("write after close: got %v, want ErrDone", err)
+	}
+	if err := w.Abort(); err != nil {
+		t.Errorf("abort after close: %v", err)
+	}
+	if got := get(t, s, "d/k"); got != "half" {
+		t.Errorf("after abort after close: got %q", got)
+	}
+}
+
+func abort(t *testing.T, s object.Store) {
+	Put(t, s, "k", []byte("old"))
+	w, err := s.Create(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Abort(), w.Abort()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); !errors.Is(err, object.ErrDone) {
+		t.Errorf("close after abort: got %v, want ErrDone", err)
+	}
+	wantKeys(t, s, "", "k")
+	if got := get(t, s, "k"); got != "old" {
+		t.Errorf("after abort: got %q, want old", got)
+	}
+}
+
+func replace(t *testing.T, s object.Store) {
+	Put(t, s, "k", []byte("old"))
+	r, err := s.Open(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	Put(t, s, "k", []byte("newer"))
+	if got := get(t, s, "k"); got != "newer" {
+		t.Errorf("got %q, want newer", got)
+	}
+	if got, err := io.ReadAll(r); err != nil || string(got) != "old" {
+		t.Errorf("reader opened before: got %q, %v, want old", got, err)
+	}
+}
+
+func order(t *testing.T, s object.Store) {
+	want := []string{"a-b", "a.b", "a/b", "a/c/d", "a/c0", "a0", "aa/b", "b", "é"}
+	for _, k := range []int{3, 8, 0, 5, 2, 7, 1, 6, 4} {
+		Put(t, s, want[k], []byte("x"))
+	}
+	wantKeys(t, s, "", want...)
+	wantKeys(t, s, "a/", "a/b", "a/c/d", "a/c0")
+	wantKeys(t, s, "a/c", "a/c/d", "a/c0")
+	wantKeys(t, s, "a/b", "a/b")
+	wantKeys(t, s, "a/c/d", "a/c/d")
+	wantKeys(t, s, "a/c/d/")
+	for _, none := range []string{"z", "/", "../", "a//"} {
+		wantKeys(t, s, none)
+	}
+}
+
+func stop(t *testing.T, s object.Store) {
+	Put(t, s, "a/1", nil)
+	Put(t, s, "a/2", nil)
+	list := s.List(t.Context(), "")
+	for range 2 {
+		for info := range list {
+			if info.Key != "a/1" {
+				t.Errorf("first key: got %q, want a/1", info.Key)
+			}
+			break
+		}
+	}
+}
+
+func wantAbsent(t *testing.T, s object.Store, key string) {
+	t.Helper()
+	if r, err := s.Open(t.Context(), key); !errors.Is(err, object.ErrNotExist) {
+		t.Errorf("open %q: got %v, want ErrNotExist", key, err)
+		if err == nil {
+			r.Close()
+		}
+	}
+}
+
+func absent(t *testing.T, s object.Store) {
+	Put(t, s, "a/b", nil)
+	for _, key := range []string{"x", "x/y", "a", "a/b/c"} {
+		wantAbsent(t, s, key)
+	}
+}
+
+func badKeys(t *testing.T, s object.Store) {
+	for _, key := range []string{"", ".", "..", "/a", "a/", "a//b", "a/../b", "../a", "./a", "a\x00b", "a\xff", ".tmp-a", "a/.tmp-b/c"} {
+		if _, err := s.Open(t.Context(), key); !errors.Is(err, object.ErrKey) {
+			t.Errorf("open %q: got %v, want ErrKey", key, err)
+		}
+		if _, err := s.Create(t.Context(), key); !errors.Is(err, object.ErrKey) {
+			t.Errorf("create %q: got %v, want ErrKey", key, err)
+		}
+	}
+}
+
+func cancelled(t *testing.T, s object.Store) {
+	Put(t, s, "k", []byte("old"))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w, err := s.Create(ctx, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("enough")
+	cancel(cause)
+	if err := w.Close(); !errors.Is(err, cause) {
+		t.Errorf("close: got %v, want %v", err, cause)
+	}
+	if _, err := s.Open(ctx, "k"); !errors.Is(err, cause) {
+		t.Errorf("open: got %v, want %v", err, cause)
+	}
+	if _, err := s.Create(ctx, "k"); !errors.Is(err, cause) {
+		t.Errorf("create: got %v, want %v", err, cause)
+	}
+	var last error
+	for _, err := range s.List(ctx, "") {
+		last = err
+	}
+	if !errors.Is(last, cause) {
+		t.Errorf("list: got %v, want %v", last, cause)
+	}
+	wantKeys(t, s, "", "k")
+	if got := get(t, s, "k"); got != "old" {
+		t.Errorf("after a cancelled write: got %q, want old", got)
+	}
+}
+
+func concurrent(t *testing.T, s object.Store) {
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			own, shared := fmt.Sprintf("d/%d", i), strings.Repeat(fmt.Sprint(i), 100)
+			if err := errors.Join(put(t.Context(), s, own, []byte(own)), put(t.Context(), s, "d/s", []byte(shared))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := keys(t, s, "d/"); len(got) != 9 {
+		t.Errorf("got %q, want 9 keys", got)
+	}
+	if got := get(t, s, "d/s"); len(got) != 100 || strings.Trim(got, got[:1]) != "" {
+		t.Errorf("shared key: got a mixture %q", got)
+	}
+}
