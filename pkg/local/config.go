@@ -1,0 +1,117 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Limits of Kinesis Data Streams, with their sources.
+const (
+	MaxRecords      = 500       // records a PutRecords call (API_PutRecords)
+	MaxRequestBytes = 10 << 20  // data and partition keys of a PutRecords call (API_PutRecords)
+	MaxKeyRunes     = 256       // Unicode characters of a partition key (PutRecordsRequestEntry)
+	MinRecordKiB    = 1024      // default and least record limit of a stream (API_UpdateMaxRecordSize)
+	MaxRecordKiB    = 10240     // greatest record limit of a stream (API_UpdateMaxRecordSize)
+	MaxReadRecords  = 10_000    // records a GetRecords call (API_GetRecords)
+	MaxReadBytes    = 10 << 20  // bytes a GetRecords call (API_GetRecords)
+	ShardRecords    = 1000      // records a second into a shard (API_PutRecords)
+	ShardBytes      = 1_000_000 // bytes a second into a shard; the docs mix MB and MiB, this is the lower
+	maxShards       = 20_000    // shards of a stream: the greatest default quota (service-sizes-and-limits)
+	maxBody         = 20 << 20  // HTTP body: 10 MiB in base64, 500 keys in escapes, and room to say what is wrong
+	minBacklog      = 256 << 20 // undelivered bytes from which on puts wait for the deliverer
+	defaultRetain   = 256 << 20
+	defaultBuffer   = 5 << 20           // Firehose SizeInMBs (BufferingHints)
+	defaultInterval = 300 * time.Second // Firehose IntervalInSeconds (BufferingHints)
+)
+
+// StreamSpec is a stream that exists from the start.
+type StreamSpec struct {
+	Name         string // 1..128 of [a-zA-Z0-9_.-]
+	Shards       int    // equal hash ranges
+	Tags         map[string]string
+	MaxRecordKiB int // record limit, data and key; 0: 1024
+}
+
+// Config says what to serve. The zero value serves no stream, delivers nothing and has no shard limit.
+type Config struct {
+	Streams []StreamSpec
+
+	Limits       bool // per shard ShardRecords and ShardBytes, with a burst of one second
+	ShardRecords int  // records a second and shard, 0: 1000
+	ShardBytes   int  // bytes of data and key a second and shard, 0: 1,000,000
+
+	Lake           string        // folder to deliver to, made when missing; "": no deliverer
+	Prefix         string        // as Firehose: without a timestamp expression !{timestamp:yyyy/MM/dd/HH/} is appended
+	BufferBytes    int           // data bytes from which on an object is written, 0: 5 MiB
+	BufferInterval time.Duration // age of the oldest buffered record at which an object is written, 0: 300 s
+	Gzip           bool
+	Delimiter      string // after every record: "\n" or ""
+
+	Retain    int64  // bytes of delivered records kept for readers, 0: 256 MiB; undelivered records are always kept
+	AccessKey string // requests signed with another access key id are refused; "": any, or none
+	Faults    Faults
+}
+
+var (
+	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+	expression = regexp.MustCompile(`!\{timestamp:([^{}]*)\}`)
+)
+
+// ready returns c with its defaults filled in, or all that is wrong with it.
+func (c Config) ready() (Config, error) {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("local: "+format, args...)) }
+	seen := map[string]bool{}
+	for _, s := range c.Streams {
+		if !streamName.MatchString(s.Name) || seen[s.Name] {
+			fault("stream %q: bad or repeated name", s.Name)
+		}
+		seen[s.Name] = true
+		if s.Shards < 1 || s.Shards > maxShards {
+			fault("stream %q: %d shards, want 1 to %d", s.Name, s.Shards, maxShards)
+		}
+		if s.MaxRecordKiB != 0 && (s.MaxRecordKiB < MinRecordKiB || s.MaxRecordKiB > MaxRecordKiB) {
+			fault("stream %q: record limit %d KiB, want %d to %d", s.Name, s.MaxRecordKiB, MinRecordKiB, MaxRecordKiB)
+		}
+	}
+	if c.ShardRecords < 0 || c.ShardBytes < 0 || c.BufferBytes < 0 || c.BufferInterval < 0 || c.Retain < 0 {
+		fault("a limit, a buffer or the retention is negative")
+	}
+	if c.Delimiter != "" && c.Delimiter != "\n" {
+		fault("delimiter %q, want a newline or none", c.Delimiter)
+	}
+	c.ShardRecords = or(c.ShardRecords, ShardRecords)
+	c.ShardBytes = or(c.ShardBytes, ShardBytes)
+	c.BufferBytes = or(c.BufferBytes, defaultBuffer)
+	c.BufferInterval = or(c.BufferInterval, defaultInterval)
+	c.Retain = or(c.Retain, defaultRetain)
+	if !expression.MatchString(c.Prefix) {
+		c.Prefix += "!{timestamp:yyyy/MM/dd/HH/}"
+	}
+	if p := expandPrefix(c.Prefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
+		fault("prefix %q: only !{timestamp:} expressions and paths inside the lake", c.Prefix)
+	}
+	if err := c.Faults.check(c.Lake != ""); err != nil {
+		faults = append(faults, err)
+	}
+	return c, errors.Join(faults...)
+}
+
+func or[T int | int64 | time.Duration](v, fallback T) T {
+	if v == 0 {
+		return fallback
+	}
+	return v
+}
+
+// expandPrefix evaluates the timestamp expressions of prefix at t, in UTC.
+func expandPrefix(prefix string, t time.Time) string {
+	pattern := strings.NewReplacer("yyyy", "2006", "MM", "01", "dd", "02", "HH", "15", "mm", "04", "ss", "05")
+	return expression.ReplaceAllStringFunc(prefix, func(e string) string {
+		return t.UTC().Format(pattern.Replace(expression.FindStringSubmatch(e)[1]))
+	})
+}

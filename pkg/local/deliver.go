@@ -1,0 +1,287 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/klauspost/compress/gzip"
+)
+
+// press makes the bytes of objects, again and again in the same memory.
+type press struct {
+	plain  []byte
+	stored bytes.Buffer
+	rows   []row
+	gz     *gzip.Writer
+}
+
+// row is one text in an object.
+type row struct {
+	rec int // index of the record
+	end int // where the text ends in the plain object, without the delimiter
+}
+
+// draft is an object that is not in the lake yet. It outlives a failed write,
+// because the plan has been consulted for it.
+type draft struct {
+	key     string
+	stored  []byte
+	records int
+	planted []Planted
+}
+
+// retry is how long the deliverer waits after a failed write.
+const retry = time.Second
+
+// nudge makes the deliverer look at its buffers.
+func (p *Pipeline) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// deliverer writes objects as their buffers get full or old.
+func (p *Pipeline) deliverer() {
+	timer := time.NewTimer(p.cfg.BufferInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-p.wake:
+		case <-timer.C:
+		case <-p.ctx.Done():
+			return
+		}
+		wait := p.cfg.BufferInterval
+		for _, s := range p.sorted() {
+			if p.deliver(p.ctx, s, 0) != nil {
+				wait = min(wait, retry)
+				continue
+			}
+			if at := s.oldest(); at > 0 {
+				wait = min(wait, time.Until(time.UnixMilli(at).Add(p.cfg.BufferInterval)))
+			}
+		}
+		timer.Reset(max(wait, time.Millisecond))
+	}
+}
+
+// Flush delivers every record that was stored before the call, however young,
+// and returns when the objects are in the lake. Without a lake it does nothing.
+func (p *Pipeline) Flush(ctx context.Context) error {
+	var errs []error
+	for _, s := range p.sorted() {
+		errs = append(errs, p.deliver(ctx, s, s.newest()))
+	}
+	return errors.Join(errs...)
+}
+
+// deliver writes the objects of s that are due, and those that hold records up to last.
+func (p *Pipeline) deliver(ctx context.Context, s *stream, last uint64) error {
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		wrote, err := p.object(s, last)
+		if err != nil {
+			s.fail()
+			return fmt.Errorf("local: deliver %s: %w", s.name, err)
+		}
+		if !wrote {
+			return nil
+		}
+	}
+}
+
+// object writes the next object of s, if there is one.
+func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
+	p.delivery.Lock()
+	defer p.delivery.Unlock()
+	if p.root == nil {
+		return false, nil
+	}
+	if s.draft == nil {
+		recs := s.due(p, time.Now(), last)
+		if recs == nil {
+			return false, nil
+		}
+		d, err := p.press.draft(p, s.name, recs)
+		if err != nil {
+			return false, err
+		}
+		s.draft = d
+	}
+	d := s.draft
+	if len(d.stored) > 0 {
+		if err := p.place(d); err != nil {
+			d.stored = bytes.Clone(d.stored) // the press is used again before the next try
+			return false, err
+		}
+	}
+	s.draft = nil
+	p.plan.mu.Lock()
+	p.plan.planted = append(p.plan.planted, d.planted...)
+	p.plan.mu.Unlock()
+	s.delivered(p, d.records)
+	return true, nil
+}
+
+// place puts an object into the lake: under a hidden name, then under its own.
+// There is no sync: what the lake holds matters to this process and its readers only.
+func (p *Pipeline) place(d *draft) error {
+	dir, name := path.Split(d.key)
+	if dir = path.Clean(dir); dir != "." {
+		if err := p.root.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	hidden := path.Join(dir, ".tmp-"+name)
+	err := p.root.WriteFile(hidden, d.stored, 0o644)
+	if err == nil {
+		err = p.root.Rename(hidden, d.key)
+	}
+	if err != nil {
+		_ = p.root.Remove(hidden) // the first error is the one to know
+	}
+	return err
+}
+
+// objectKey names an object as Firehose does: prefix, then
+// stream-version-yyyy-MM-dd-HH-mm-ss-uuid, by the arrival of the oldest record, in UTC.
+func (c Config) objectKey(stream string, oldest int64) string {
+	at := time.UnixMilli(oldest).UTC()
+	key := fmt.Sprintf("%s%s-1-%s-%s", expandPrefix(c.Prefix, at), stream, at.Format("2006-01-02-15-04-05"), uuid.NewString())
+	if c.Gzip {
+		key += ".gz"
+	}
+	return key
+}
+
+// draft makes an object of recs, faults included. Its bytes are valid until the next one.
+func (o *press) draft(p *Pipeline, stream string, recs []rec) (*draft, error) {
+	p.plan.mu.Lock()
+	defer p.plan.mu.Unlock()
+	d := &draft{key: p.cfg.objectKey(stream, recs[0].at), records: len(recs)}
+	kinds := o.lay(p, recs)
+	keep := len(o.plain)
+	if p.plan.owed.truncate > 0 && keep > 1 {
+		p.plan.owed.truncate--
+		keep = o.cut()
+		d.planted = append(d.planted, Planted{Kind: Truncated, Object: d.key})
+	}
+	copies := make([]int, len(recs))
+	for _, r := range o.rows {
+		if r.end <= keep {
+			copies[r.rec]++
+		}
+	}
+	for i, kind := range kinds {
+		if kind = p.plan.settle(kind, copies[i]); kind != "" {
+			d.planted = append(d.planted, Planted{
+				Kind: kind, Data: bytes.Clone(recs[i].data()), Object: d.key, Seq: string(appendSeq(nil, recs[i].seq)),
+			})
+		}
+	}
+	var err error
+	d.stored, err = o.store(o.plain[:keep], p.cfg.Gzip, keep < len(o.plain))
+	return d, err
+}
+
+// lay puts the texts of recs one after another into o, second copies last, and
+// returns the fault of each record.
+func (o *press) lay(p *Pipeline, recs []rec) []string {
+	o.plain, o.rows = o.plain[:0], o.rows[:0]
+	kinds := make([]string, len(recs))
+	put := func(i int, data []byte) {
+		o.plain = append(o.plain, data...)
+		o.rows = append(o.rows, row{i, len(o.plain)})
+		o.plain = append(o.plain, p.cfg.Delimiter...)
+	}
+	var again []int
+	for i, r := range recs {
+		data := r.data()
+		kind, other := p.plan.turn(data)
+		kinds[i] = kind
+		switch kind {
+		case Dropped:
+			continue
+		case Corrupted:
+			data = other
+		case Duplicated:
+			again = append(again, i)
+		}
+		put(i, data)
+	}
+	for _, i := range again {
+		put(i, recs[i].data())
+	}
+	return kinds
+}
+
+// cut finds where to cut the plain object: at 60 %, but inside a text, so that
+// the damage shows whatever the compression.
+func (o *press) cut() int {
+	at := len(o.plain) * 6 / 10
+	for _, r := range o.rows {
+		if at == r.end || at == r.end+1 {
+			return max(r.end-1, 0)
+		}
+	}
+	return at
+}
+
+// settle says what a fault came to when copies of the record's text are whole
+// in its object. What a truncation swallowed is owed again.
+func (p *plan) settle(kind string, copies int) string {
+	switch {
+	case kind == Dropped:
+		return Dropped
+	case kind == Duplicated && copies < 2:
+		p.owed.duplicate++
+	case kind == Corrupted && copies < 1:
+		p.owed.corrupt++
+	default:
+		if copies == 0 {
+			return Cut
+		}
+		return kind
+	}
+	if copies == 0 {
+		return Cut
+	}
+	return ""
+}
+
+// store returns the bytes to write. A cut gzip stream ends after a flush, so
+// that every reader gets exactly plain out of it before it finds the damage.
+func (o *press) store(plain []byte, compress, cut bool) ([]byte, error) {
+	if !compress {
+		return plain, nil
+	}
+	o.stored.Reset()
+	if len(plain) == 0 && !cut {
+		return nil, nil // all records were dropped
+	}
+	if o.gz == nil {
+		gz, err := gzip.NewWriterLevel(&o.stored, gzip.BestSpeed)
+		if err != nil {
+			return nil, err
+		}
+		o.gz = gz
+	}
+	o.gz.Reset(&o.stored)
+	if _, err := o.gz.Write(plain); err != nil {
+		return nil, err
+	}
+	end := o.gz.Close
+	if cut {
+		end = o.gz.Flush
+	}
+	err := end()
+	return o.stored.Bytes(), err
+}

@@ -1,0 +1,219 @@
+package local
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+)
+
+// Kinds of planted faults, and the answers of Faults.Pick.
+const (
+	Dropped    = "drop"      // the record is in no object
+	Duplicated = "duplicate" // the record is in its object twice
+	Corrupted  = "corrupt"   // the record is delivered with another text
+	Truncated  = "truncate"  // the object is cut short; Data is nil
+	Cut        = "cut"       // the record is not whole in a truncated object
+	AnswerLost = "lost"      // the record is stored, its request was answered by an error; Object is ""
+	Throttled  = "throttle"  // the entry was refused; Object and Seq are ""
+)
+
+// Ways of losing an answer.
+const (
+	LostError = "500"   // HTTP 500 InternalFailure
+	LostReset = "reset" // the connection is reset
+)
+
+// Faults says what to do wrong, by count. Positions are drawn by Seed among the
+// first Of records, in the order in which records reach the deliverer; for
+// throttles, in which entries reach the stream. Drop, Duplicate and Corrupt
+// never meet in one record. A fault that a record cannot take, such as a
+// corruption of a record without text, passes to the next one; when no record
+// follows, it does not happen. Planted tells what did.
+type Faults struct {
+	Seed uint64
+	Of   int // records expected in total
+
+	Drop      int
+	Duplicate int
+	Corrupt   int
+	Truncate  int // objects, drawn from the first half of Of
+	Throttle  int // entries refused once each, whatever the limits
+
+	LostPercent float64 // of the PutRecords calls: stored, then answered by an error
+	LostEvery   int     // every n-th PutRecords call, in place of LostPercent; 1 would lose all
+	LostMode    string  // LostError ("") or LostReset
+
+	// Mutate returns another text for a record to corrupt; nil or an equal one
+	// passes the turn. nil: CorruptLetter.
+	Mutate func(data []byte) []byte
+	// Pick names the fault of record i: Dropped, Duplicated, Corrupted or "".
+	// It takes the place of Drop, Duplicate and Corrupt. Both functions are
+	// called by one goroutine at a time and must not keep data.
+	Pick func(i int, data []byte) string
+}
+
+// Planted is one fault that happened.
+type Planted struct {
+	Kind   string
+	Data   []byte // the record as it was sent
+	Object string // key of the object, with slashes, relative to the lake
+	Seq    string // sequence number
+}
+
+func (f Faults) check(lake bool) error {
+	var faults []error
+	n := f.Drop + f.Duplicate + f.Corrupt
+	if min(f.Of, f.Drop, f.Duplicate, f.Corrupt, f.Truncate, f.Throttle, f.LostEvery) < 0 {
+		faults = append(faults, errors.New("local: faults: a count is negative"))
+	}
+	if max(n, f.Throttle, f.Truncate*2) > f.Of {
+		faults = append(faults, fmt.Errorf("local: faults: %d of %d records, %d truncations, %d throttles: too many", n, f.Of, f.Truncate, f.Throttle))
+	}
+	if !lake && (n+f.Truncate > 0 || f.Pick != nil) {
+		faults = append(faults, errors.New("local: faults: drop, duplicate, corrupt and truncate need a lake"))
+	}
+	if f.LostPercent < 0 || f.LostPercent >= 100 || f.LostEvery == 1 {
+		faults = append(faults, errors.New("local: faults: no answer would ever arrive"))
+	}
+	switch f.LostMode {
+	case "", LostError, LostReset:
+	default:
+		faults = append(faults, fmt.Errorf("local: faults: lost mode %q, want %q or %q", f.LostMode, LostError, LostReset))
+	}
+	return errors.Join(faults...)
+}
+
+// plan carries Faults out. Its methods may be called concurrently.
+type plan struct {
+	f Faults
+
+	mu        sync.Mutex
+	dice      *rand.Rand // of corruption and lost answers
+	at        map[int]string
+	cuts      map[int]bool
+	throttles map[int]bool
+	records   int // reached the deliverer
+	entries   int // reached a stream
+	calls     int
+	owed      owed
+	planted   []Planted
+}
+
+// owed are the turns that passed on.
+type owed struct{ duplicate, corrupt, truncate int }
+
+func newPlan(f Faults) *plan {
+	p := &plan{f: f, dice: rand.New(rand.NewPCG(f.Seed, 1)), at: map[int]string{}, cuts: map[int]bool{}, throttles: map[int]bool{}}
+	if f.Mutate == nil {
+		p.f.Mutate = func(data []byte) []byte { return CorruptLetter(p.dice, data) }
+	}
+	if f.Pick == nil {
+		for i, at := range draw(f.Seed, 2, f.Drop+f.Duplicate+f.Corrupt, f.Of) {
+			switch {
+			case i < f.Drop:
+				p.at[at] = Dropped
+			case i < f.Drop+f.Duplicate:
+				p.at[at] = Duplicated
+			default:
+				p.at[at] = Corrupted
+			}
+		}
+	}
+	for _, at := range draw(f.Seed, 3, f.Truncate, (f.Of+1)/2) {
+		p.cuts[at] = true
+	}
+	for _, at := range draw(f.Seed, 4, f.Throttle, f.Of) {
+		p.throttles[at] = true
+	}
+	return p
+}
+
+// draw picks n different numbers below of, in random order.
+func draw(seed, stream uint64, n, of int) []int {
+	dice := rand.New(rand.NewPCG(seed, stream))
+	if n > of/4 {
+		return dice.Perm(of)[:n]
+	}
+	seen := make(map[int]bool, n)
+	all := make([]int, 0, n)
+	for len(all) < n {
+		if i := dice.IntN(of); !seen[i] {
+			seen[i] = true
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// turn says what to do with the next record; other is the text of a corrupted one.
+// The caller holds p.mu.
+func (p *plan) turn(data []byte) (kind string, other []byte) {
+	i := p.records
+	p.records++
+	if p.cuts[i] {
+		p.owed.truncate++
+	}
+	if p.f.Pick != nil {
+		kind = p.f.Pick(i, data)
+	} else {
+		kind = p.at[i]
+	}
+	if kind == Corrupted {
+		p.owed.corrupt++
+	}
+	if kind == Duplicated {
+		p.owed.duplicate++
+	}
+	switch {
+	case kind == Dropped:
+		return Dropped, nil
+	case p.owed.duplicate > 0 && kind != Corrupted:
+		p.owed.duplicate--
+		return Duplicated, nil
+	case p.owed.corrupt > 0:
+		other := p.f.Mutate(data)
+		if other == nil || bytes.Equal(other, data) {
+			return "", nil
+		}
+		p.owed.corrupt--
+		return Corrupted, other
+	}
+	return "", nil
+}
+
+// throttle tells whether the next entry is refused. Calls are in order of entries.
+func (p *plan) throttle(r rec) bool {
+	if p.f.Throttle == 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.entries
+	p.entries++
+	if !p.throttles[i] {
+		return false
+	}
+	p.planted = append(p.planted, Planted{Kind: Throttled, Data: bytes.Clone(r.data())})
+	return true
+}
+
+// lose tells whether the answer to this call is lost.
+func (p *plan) lose(recs []rec, out []outcome) bool {
+	if p.f.LostEvery == 0 && p.f.LostPercent == 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls++
+	if p.f.LostEvery > 0 && p.calls%p.f.LostEvery != 0 || p.f.LostEvery == 0 && p.dice.Float64()*100 >= p.f.LostPercent {
+		return false
+	}
+	for i, o := range out {
+		if o.seq > 0 {
+			p.planted = append(p.planted, Planted{Kind: AnswerLost, Data: bytes.Clone(recs[i].data()), Seq: string(appendSeq(nil, o.seq))})
+		}
+	}
+	return true
+}

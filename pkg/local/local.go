@@ -1,0 +1,184 @@
+// Package local is the embedded pipeline: a Kinesis on a loopback listener whose records a Firehose-like deliverer writes to a folder, with faults on demand.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Pipeline is a running pipeline. All methods may be called concurrently, and after Close too.
+type Pipeline struct {
+	cfg  Config
+	url  string
+	srv  *http.Server
+	plan *plan
+	pool sync.Pool // *scratch
+
+	mu      sync.RWMutex // guards streams and fresh
+	streams map[string]*stream
+	fresh   map[net.Conn]struct{} // connections that have not sent a byte
+
+	root     *os.Root   // the lake; nil: no deliverer
+	delivery sync.Mutex // one object at a time; guards press and the streams' drafts
+	press    press
+	wake     chan struct{}
+
+	ctx    context.Context
+	cancel context.CancelFunc // ends the deliverer
+	done   sync.WaitGroup
+	close  sync.Once
+	err    error // of Close
+}
+
+// Count is what one shard took since the start.
+type Count struct {
+	Stream    string
+	ID        string // shardId-000000000000
+	Records   int64  // stored
+	Bytes     int64  // data and partition keys of the stored
+	Throttled int64  // entries refused, by limit or by fault
+}
+
+// Start serves cfg on ln, which it owns from then on, also when it returns an
+// error. All that is wrong with cfg is reported at once. The end of ctx stops
+// the waiting inside; Close must be called all the same.
+func Start(ctx context.Context, ln net.Listener, cfg Config) (*Pipeline, error) {
+	cfg, err := cfg.ready()
+	if err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	p := &Pipeline{
+		cfg: cfg, url: "http://" + ln.Addr().String(), plan: newPlan(cfg.Faults),
+		streams: map[string]*stream{}, fresh: map[net.Conn]struct{}{},
+		wake: make(chan struct{}, 1),
+	}
+	p.pool.New = func() any { return new(scratch) }
+	now := time.Now()
+	for _, s := range cfg.Streams {
+		p.streams[s.Name] = newStream(s, now)
+	}
+	if cfg.Lake != "" {
+		if err := p.openLake(); err != nil {
+			return nil, errors.Join(err, ln.Close())
+		}
+	}
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	p.srv = &http.Server{
+		Handler:           http.HandlerFunc(p.serve),
+		BaseContext:       func(net.Listener) context.Context { return p.ctx },
+		ConnState:         p.track,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    1 << 16,
+		ErrorLog:          log.New(io.Discard, "", 0), // an aborted request is the client's affair
+	}
+	p.done.Go(func() { _ = p.srv.Serve(ln) }) // always http.ErrServerClosed after Close
+	if p.root != nil {
+		p.done.Go(p.deliverer)
+	}
+	return p, nil
+}
+
+func (p *Pipeline) openLake() error {
+	if err := os.MkdirAll(p.cfg.Lake, 0o755); err != nil {
+		return fmt.Errorf("local: lake: %w", err)
+	}
+	root, err := os.OpenRoot(p.cfg.Lake)
+	if err != nil {
+		return fmt.Errorf("local: lake: %w", err)
+	}
+	p.root = root
+	return nil
+}
+
+// URL is the endpoint for SDKs: http://host:port.
+func (p *Pipeline) URL() string { return p.url }
+
+// Planted lists the faults that really happened so far, in the order they did.
+func (p *Pipeline) Planted() []Planted {
+	p.plan.mu.Lock()
+	defer p.plan.mu.Unlock()
+	return slices.Clone(p.plan.planted)
+}
+
+// Counts lists every shard of every stream, by stream name, then by shard.
+func (p *Pipeline) Counts() []Count {
+	var all []Count
+	for _, s := range p.sorted() {
+		all = append(all, s.counts()...)
+	}
+	return all
+}
+
+// sorted lists the streams by name.
+func (p *Pipeline) sorted() []*stream {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	all := make([]*stream, 0, len(p.streams))
+	for _, s := range p.streams {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *stream) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// Close answers the requests that are under way, delivers what is buffered,
+// and waits for all that Start started. A second Close returns what the first did.
+func (p *Pipeline) Close() error {
+	p.close.Do(func() { p.err = p.shut() })
+	return p.err
+}
+
+// drain is how long Close waits for requests that are under way.
+const drain = 10 * time.Second
+
+func (p *Pipeline) shut() error {
+	base := context.WithoutCancel(p.ctx)
+	ctx, cancel := context.WithTimeout(base, drain)
+	defer cancel()
+	p.dropFresh()
+	err := p.srv.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, p.srv.Close())
+	}
+	p.cancel()
+	p.done.Wait()
+	err = errors.Join(err, p.Flush(base))
+	p.delivery.Lock()
+	defer p.delivery.Unlock()
+	if p.root != nil {
+		err = errors.Join(err, p.root.Close())
+		p.root = nil
+	}
+	return err
+}
+
+// track knows the connections that never sent anything: Shutdown would give
+// each of them five seconds.
+func (p *Pipeline) track(c net.Conn, state http.ConnState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if state == http.StateNew {
+		p.fresh[c] = struct{}{}
+		return
+	}
+	delete(p.fresh, c)
+}
+
+func (p *Pipeline) dropFresh() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.fresh {
+		_ = c.Close() // nothing was asked on it
+	}
+}
