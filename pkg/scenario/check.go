@@ -9,11 +9,11 @@ func (r *reader) check() {
 	r.checkCohorts()
 	r.s.Settle.Set = r.has("settle")
 	if s := r.s.Settle; s.Max < s.Quiet && r.clean("settle") {
-		key := "settle.max"
+		key, msg := "settle.max", fmt.Sprintf("max: %v is shorter than quiet, %v: nothing could ever settle", s.Max, s.Quiet)
 		if !r.has(key) {
-			key = "settle.quiet"
+			key, msg = "settle.quiet", fmt.Sprintf("quiet: %v is longer than max, %v by default: give max too", s.Quiet, s.Max)
 		}
-		r.fault(key, r.seen[key], fmt.Sprintf("max: %v is shorter than quiet, %v: nothing could ever settle", s.Max, s.Quiet))
+		r.fault(key, r.seen[key], msg)
 	}
 }
 
@@ -21,7 +21,7 @@ func (r *reader) checkTemplates() {
 	switch one, many := r.has("template"), r.has("templates"); {
 	case one && many:
 		r.fault("templates", r.seen["templates"], "templates: there is a template too: keep one of the two")
-	case !one && !many && !r.torn:
+	case !one && !many && !r.torn && r.clean("template") && r.clean("templates"):
 		r.fault("templates", r.seen[""], "template: missing: want template: DIR or templates: {name: DIR}")
 	}
 }
@@ -29,7 +29,7 @@ func (r *reader) checkTemplates() {
 func (r *reader) checkCohorts() {
 	s := r.s
 	if !r.has("population.cohorts") && len(s.Templates) > 0 && r.clean("template") && r.clean("templates") {
-		if len(s.Templates) > 1 {
+		if len(s.Templates) > 1 && r.clean("population.cohorts") {
 			r.fault("population.cohorts", r.seen["templates"], fmt.Sprintf("templates: %d of them: say with population.cohorts who replays which", len(s.Templates)))
 		}
 		s.Population.Cohorts = []Cohort{{"all", s.Templates[0].Name, Whole, s.Templates[0].Pos}}

@@ -139,9 +139,12 @@ func (r *reader) readSection(f *field, key, label string, n node) {
 			continue
 		}
 		r.fault(join(key, e.key), e.pos, fmt.Sprintf("unknown key %s: %s", quote(e.key), didYouMean(e.key, f.keys())))
+		if near := nearest(e.key, f.keys()); near != "" {
+			r.bad = append(r.bad, join(key, near)) // not missing: misspelt
+		}
 	}
 	for _, child := range f.fields {
-		if child.required && !r.has(join(key, child.key)) && !n.torn {
+		if child.required && !r.has(join(key, child.key)) && r.clean(join(key, child.key)) && !n.torn {
 			r.fault(join(key, child.key), n.pos, strings.TrimPrefix(label+": "+child.key, ": ")+": missing: want "+child.form)
 		}
 	}

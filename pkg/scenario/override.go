@@ -22,16 +22,19 @@ func (o *override) apply(root *node, arg string) {
 		return
 	}
 	o.value, o.faults = (&parse{file: "--set", line: o.line, column: utf8.RuneCountInString(key) + 1}).yaml([]byte(value))
-	o.descend(&schema, root, key)
+	if steps := o.steps(key); steps != nil {
+		o.put(root, steps)
+	}
 }
 
-// descend walks key down the schema and the tree together.
-func (o *override) descend(f *field, at *node, key string) {
-	col, rest, more := 1, key, true
+// steps cuts key at the dots that separate keys of the schema.
+func (o *override) steps(key string) []entry {
+	var steps []entry
+	f, col, rest, more := &schema, 1, key, true
 	for more {
 		var head string
-		whole := f.kind == named && f.each.kind == scalar // the rest is one name, dots and all
-		if head, rest, more = strings.Cut(rest, "."); whole && more {
+		head, rest, more = strings.Cut(rest, ".")
+		if f.kind == named && f.each.kind == scalar && more { // all the rest is one name, dots and all
 			head, rest, more = head+"."+rest, "", false
 		}
 		next, known := f.each, f.kind == named
@@ -39,27 +42,27 @@ func (o *override) descend(f *field, at *node, key string) {
 			next, known = f.child(head)
 		}
 		if !known {
-			o.faults = append(o.faults, Fault{o.pos(col), "unknown key " + quote(key[:len(key)-len(rest)-dot(more)]) + ": " + didYouMean(head, f.keys())})
-			return
+			o.faults = append(o.faults, Fault{o.pos(col), "unknown key " + quote(head) + ": " + didYouMean(head, f.keys())})
+			return nil
 		}
+		steps = append(steps, entry{key: head, pos: o.pos(col)})
+		f, col = next, col+utf8.RuneCountInString(head)+1
+	}
+	return steps
+}
+
+// put sets the value that steps lead to, and creates the mappings on the way.
+func (o *override) put(at *node, steps []entry) {
+	for i, step := range steps {
 		if at.shape != mapping {
 			return // the fault is where that value stands
 		}
-		e := at.entry(head, o.pos(col))
-		if !more {
-			e.pos, e.value = o.pos(col), o.value
-			return
+		e := at.entry(step.key, step.pos)
+		if i == len(steps)-1 {
+			e.pos, e.value = step.pos, o.value
 		}
-		col += utf8.RuneCountInString(head) + 1
-		f, at = next, &e.value
+		at = &e.value
 	}
-}
-
-func dot(more bool) int {
-	if more {
-		return 1
-	}
-	return 0
 }
 
 // entry returns the entry of n with key; a new one holds an empty mapping.

@@ -15,18 +15,18 @@ var globs sync.Map
 // type; one with a dot with the log type, a dot and the path. A malformed
 // pattern, which Load refuses, matches nothing.
 func (p Pattern) Match(logType, path string) bool {
-	subject := path[strings.LastIndexByte(path, '.')+1:]
-	if strings.Contains(p.Field, ".") {
+	dotted, glob := strings.Contains(p.Field, "."), strings.ContainsAny(p.Field, "*{}")
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	switch {
+	case glob && dotted:
+		return p.match(logType + "." + path)
+	case glob:
+		return p.match(last)
+	case dotted:
 		rest, ok := strings.CutPrefix(p.Field, logType)
-		if ok && rest == "."+path {
-			return true
-		}
-		subject = logType + "." + path
+		return ok && len(rest) == len(path)+1 && rest[0] == '.' && rest[1:] == path
 	}
-	if !strings.ContainsAny(p.Field, "*{}") {
-		return p.Field == subject
-	}
-	return p.match(subject)
+	return p.Field == last
 }
 
 func (p Pattern) match(subject string) bool {

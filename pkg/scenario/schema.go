@@ -87,7 +87,7 @@ var schema = field{kind: section, fields: []field{
 	stream,
 	{key: "stages", doc: "where the pipeline delivers to", kind: named, names: []string{"raw"}, open: openStage,
 		each: &field{kind: section, fields: []field{
-			{key: "path", doc: "directory or file with what was delivered", form: "path", required: true,
+			{key: "path", doc: "directory or file with what was delivered", form: "a directory or file", required: true,
 				take: store(stagePath, func(s *Scenario) *string { return &last(s.Stages).Path })},
 		}}},
 	settle,
@@ -101,7 +101,7 @@ var population = field{key: "population", doc: "the users", kind: section, field
 		each: &field{kind: section, fields: []field{
 			{key: "template", doc: "name of the template they replay; needed when there are several", form: "name of a template",
 				take: takeCohortTemplate},
-			{key: "share", doc: "how many of the users", form: "percentage", required: true,
+			{key: "share", doc: "how many of the users", form: "a percentage such as 2%", required: true,
 				take: store(percentage, func(s *Scenario) *Share { return &last(s.Population.Cohorts).Share })},
 		}}},
 }}

@@ -17,6 +17,9 @@ import (
 
 // wholeNumber reads a whole number from least to most.
 func wholeNumber(n node, least, most uint64) (uint64, error) {
+	if n.shape == text && n.text != "" && strings.Trim(n.text, "0123456789") == "" {
+		return 0, fmt.Errorf("want a whole number, got the text %s: remove the quotes", n.got())
+	}
 	if n.shape != whole && n.shape != float {
 		return 0, fmt.Errorf("want a whole number, got %s", n.got())
 	}
@@ -164,7 +167,7 @@ func name(s, marks string) error {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(marks, r)
 	})
 	if s == "" || len(s) > 128 || bad >= 0 || s[0] == '.' {
-		return fmt.Errorf("%s: want 1 to 128 letters, digits or any of %s, no . first", quote(s), marks)
+		return fmt.Errorf("%s: want 1 to 128 letters, digits and any of %s, not beginning with a dot", quote(s), marks)
 	}
 	return nil
 }

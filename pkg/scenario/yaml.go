@@ -54,10 +54,13 @@ type entry struct {
 
 // got describes n in a fault.
 func (n node) got() string {
-	if n.shape == nothing || n.shape == mapping || n.shape == sequence {
-		return n.shape.String()
+	switch n.shape {
+	case text:
+		return quote(n.text)
+	case whole, float, truth:
+		return n.text
 	}
-	return quote(n.text)
+	return n.shape.String()
 }
 
 // quote quotes s for a fault, cut to a length that fits a line.
@@ -95,19 +98,26 @@ func (p *parse) yaml(data []byte) (n node, faults Faults) {
 	}
 	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return n, Faults{p.syntax(err)}
+		return n, Faults{p.syntax(err, data)}
 	}
 	return p.document(tree), p.faults
 }
 
 func (p *parse) start() Pos { return Pos{p.file, max(p.line, 1), 1 + p.column} }
 
-func (p *parse) syntax(err error) Fault {
+func (p *parse) syntax(err error, data []byte) Fault {
 	var at yaml.Error
 	if !errors.As(err, &at) {
 		return Fault{p.start(), "not readable as YAML: " + err.Error()}
 	}
-	return Fault{p.place(at.GetToken()), "not readable as YAML: " + at.GetMessage()}
+	pos := p.place(at.GetToken())
+	if lines := strings.Split(string(data), "\n"); p.line == 0 && pos.Line <= len(lines) {
+		line := lines[pos.Line-1]
+		if key := strings.TrimLeft(line, " "); strings.HasPrefix(key, "*") || strings.HasPrefix(key, "{") && strings.Contains(key, "}:") {
+			return Fault{Pos{p.file, pos.Line, len(line) - len(key) + 1}, "put the pattern in quotes: YAML reads * and { otherwise"}
+		}
+	}
+	return Fault{pos, "not readable as YAML: " + at.GetMessage()}
 }
 
 func (p *parse) place(t *token.Token) Pos {
@@ -159,6 +169,9 @@ func (p *parse) node(n ast.Node, key Pos, depth int) node {
 	case *ast.NullNode:
 		return node{pos: key}
 	case *ast.StringNode:
+		if v.Token.Type == token.StringType && v.Value != "" && strings.Trim(v.Value, "0123456789") == "" {
+			return node{pos: at, shape: whole, text: v.Value} // too large for the library
+		}
 		return node{pos: at, shape: text, text: v.Value}
 	case *ast.LiteralNode:
 		return node{pos: at, shape: text, text: v.Value.Value}
@@ -169,9 +182,11 @@ func (p *parse) node(n ast.Node, key Pos, depth int) node {
 	case *ast.BoolNode:
 		return node{pos: at, shape: truth, text: v.Token.Value}
 	case *ast.MappingNode:
-		return p.mapping(v.Values, at, depth)
-	case *ast.MappingValueNode:
-		return p.mapping([]*ast.MappingValueNode{v}, at, depth)
+		m := p.mapping(v.Values, at, depth)
+		if !v.IsFlowStyle && len(m.entries) > 0 {
+			m.pos = m.entries[0].pos
+		}
+		return m
 	case *ast.SequenceNode:
 		list := node{pos: at, shape: sequence}
 		for _, item := range v.Values {
@@ -187,7 +202,7 @@ func (p *parse) node(n ast.Node, key Pos, depth int) node {
 func (p *parse) mapping(values []*ast.MappingValueNode, at Pos, depth int) node {
 	m := node{pos: at, shape: mapping}
 	seen := map[string]Pos{}
-	for i, v := range values {
+	for _, v := range values {
 		if v == nil || v.Key == nil {
 			continue
 		}
@@ -195,9 +210,6 @@ func (p *parse) mapping(values []*ast.MappingValueNode, at Pos, depth int) node 
 		if !ok {
 			m.torn = true
 			continue
-		}
-		if i == 0 && !v.IsFlowStyle {
-			m.pos = key.pos
 		}
 		key.value = p.node(v.Value, key.pos, depth+1)
 		if first, twice := seen[key.key]; twice {
@@ -222,6 +234,6 @@ func (p *parse) key(n ast.MapKeyNode) (entry, bool) {
 		}
 		return entry{key: s.GetToken().Value, pos: p.place(s.GetToken())}, true
 	}
-	p.fault(p.place(n.GetToken()), "%s: a key is plain or quoted text", strings.ToLower(n.Type().String()))
+	p.fault(p.place(n.GetToken()), "%s: want plain or quoted text as a key; keys of another mapping have to be written out", quote(n.GetToken().Value))
 	return entry{}, false
 }
