@@ -47,6 +47,21 @@ func RunTag(digest [32]byte, seed uint64, run string) Tag {
 	return Tag(binary.BigEndian.Uint32(sum[:4]))
 }
 
+// MarshalText writes a tag as it stands in an id, so that the two can be compared.
+func (t Tag) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%08x", uint32(t)), nil
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (t *Tag) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 32)
+	if err != nil || len(text) != 8 {
+		return fmt.Errorf("record: run tag %q: want 8 hex digits", text)
+	}
+	*t = Tag(n)
+	return nil
+}
+
 // EncodeUUID returns the uuid, valid as version 4, that stands for a slot of a
 // user's template in a run. A slot above MaxSlot panics: two slots would share
 // a uuid.

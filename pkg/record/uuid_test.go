@@ -203,6 +203,24 @@ func TestRunTag(t *testing.T) {
 	}
 }
 
+// A tag is written as it stands in an id.
+func TestTagText(t *testing.T) {
+	want := record.Tag(0xabc)
+	text, err := want.MarshalText()
+	if err != nil || string(text) != "00000abc" {
+		t.Fatalf("MarshalText = %q, %v", text, err)
+	}
+	var got record.Tag
+	if err := got.UnmarshalText(text); err != nil || got != want {
+		t.Errorf("UnmarshalText(%s) = %v, %v", text, got, err)
+	}
+	for _, s := range []string{"", "abc", "0000000g", "000000abc"} {
+		if got.UnmarshalText([]byte(s)) == nil {
+			t.Errorf("UnmarshalText(%q) took it", s)
+		}
+	}
+}
+
 func TestParseIDInverts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := record.ID{Run: record.Tag(rapid.Uint32().Draw(t, "run")), User: rapid.Uint32().Draw(t, "user"),
