@@ -1,0 +1,97 @@
+// Package lake reads the rows of a lake's objects.
+//
+// # What is a row
+//
+// A row is a JSON object `{...}`. Rows stand one after another with a newline,
+// other JSON white space or nothing in between; blank lines are skipped. Scan
+// finds the end of a row by its brackets and strings and checks no more than
+// that takes: brackets match, an opening bracket or quote stands where a value
+// or key may begin, strings hold no control byte, and outside of strings there
+// are only bytes of numbers, true, false, null, punctuation and white space.
+// Text that passes may still be no valid JSON.
+//
+// # What is damage
+//
+// All that is neither row nor white space lies in Damage spans: rows, white
+// space and spans cover an object's decompressed bytes without overlap. After
+// damage, rows go on at the next `{` that
+//   - begins a valid row (by [encoding/json.Valid]) of at most the longest length,
+//   - is not followed by `,`, `:`, `]`, `}` or `"`, so that an object nested in
+//     a damaged row, or held in a string, is not taken for a row, and
+//   - where it stands after `:`, `[` or `,` on the same line, is followed by
+//     `{` or nothing, for the same reason.
+//
+// So a row with one spoiled byte costs itself alone, be there newlines or not.
+// An object that ends within a row that is sound so far ends in one span.
+package lake
+
+import (
+	"context"
+	"fmt"
+
+	"kreplay/pkg/object"
+)
+
+// MaxValue is the longest row in bytes, unless a Sweep says otherwise. A Kinesis
+// record has at most 10 MiB.
+const MaxValue = 16 << 20
+
+// Row is one JSON object found in a lake object.
+type Row struct {
+	Object  string // key
+	Offset  int64  // of its first byte, in decompressed bytes
+	Data    []byte // from '{' to '}'; valid until the callback returns
+	Newline bool   // "\n" or "\r\n" follows directly
+}
+
+// Damage is a span that holds no readable row: a finding, not an error.
+// A Length of 0 says that compressed bytes broke at Offset, so that it is not
+// known how many decompressed bytes are lost, or whether those before are right.
+type Damage struct {
+	Object         string // key
+	Offset, Length int64  // decompressed bytes
+	Reason         string
+}
+
+// Stats says how much was read.
+type Stats struct {
+	Objects int64  // objects read to their end
+	Bytes   int64  // stored bytes read; less than the object when gzip data breaks off
+	Plain   int64  // decompressed bytes
+	Rows    uint64 // rows given to the callback
+}
+
+func (s *Stats) add(t Stats) {
+	s.Objects += t.Objects
+	s.Bytes += t.Bytes
+	s.Plain += t.Plain
+	s.Rows += t.Rows
+}
+
+// Scan reads one object and calls row for each row and damage for each damaged
+// span, one call at a time, in order of their offsets. Content is known by its
+// first bytes: plain, or gzip of one or more members, itself gzipped up to two
+// times more. An object is never held as a whole, only its longest row.
+//
+// The error is the first one of a callback, unchanged; of the store, with the
+// key; or the cause of ctx. The Stats and the calls made before it hold. Scan may be
+// called concurrently. Both callbacks must be set.
+func Scan(ctx context.Context, store object.Store, key string, row func(Row) error, damage func(Damage) error) (Stats, error) {
+	return scan(ctx, store, key, Sweep{Row: row, Damage: damage})
+}
+
+func scan(ctx context.Context, store object.Store, key string, sweep Sweep) (Stats, error) {
+	file, err := store.Open(ctx, key)
+	if err != nil {
+		return Stats{}, fmt.Errorf("lake: %w", err)
+	}
+	defer file.Close()
+	s := newSplitter(key, file, sweep)
+	defer s.release()
+	err = s.run(ctx)
+	s.stats.Bytes = s.src.stored.n
+	if err == nil {
+		s.stats.Objects = 1
+	}
+	return s.stats, err
+}

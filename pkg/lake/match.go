@@ -1,0 +1,163 @@
+package lake
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// fault says why text is not a row; whole and more are none.
+type fault uint8
+
+const (
+	whole fault = iota
+	more        // sound so far, the end is not in sight
+	notObject
+	badString
+	badByte
+	badPlace
+	badBracket
+	notJSON
+	tooDeep
+	tooLong
+)
+
+var reasons = [...]string{
+	more:       "cut short",
+	notObject:  "not a JSON object",
+	badString:  "control byte in a string",
+	badByte:    "byte that cannot stand outside of a string",
+	badPlace:   "bracket or quote out of place",
+	badBracket: "brackets do not match",
+	notJSON:    "not valid JSON",
+	tooDeep:    "nested too deep",
+}
+
+// maxDepth is the depth encoding/json refuses.
+const maxDepth = 10000
+
+// kind of a byte outside of strings.
+const (
+	illegal = iota
+	inert   // numbers, literals, white space
+	colon   // ':' ',': a string may follow
+	quote
+	open
+	shut
+)
+
+var kinds = func() (k [256]uint8) {
+	for _, c := range " \t\r\n0123456789+-.eEtrufalsn" {
+		k[c] = inert
+	}
+	k[':'], k[','], k['"'] = colon, colon, quote
+	k['{'], k['['], k['}'], k[']'] = open, open, shut, shut
+	return k
+}()
+
+// matcher finds where a row ends. It may be used again but not concurrently.
+type matcher struct {
+	stack []byte // open brackets
+}
+
+// match looks at b, which begins with '{'. With whole, n is the length of the
+// row; otherwise it is how many bytes were looked at.
+func (m *matcher) match(b []byte) (n int, f fault) {
+	m.stack = append(m.stack[:0], '{')
+	for i := 1; i < len(b); {
+		switch kinds[b[i]] {
+		case inert, colon:
+			i++
+		case quote:
+			if p := b[i-1]; kinds[p] != colon && p != '{' && !stringMayFollow(b[:i]) {
+				return i, badPlace
+			}
+			if i, f = skipString(b, i+1); f != whole {
+				return i, f
+			}
+		case open:
+			if f := m.push(b, i); f != whole {
+				return i, f
+			}
+			i++
+		case shut:
+			top := len(m.stack) - 1
+			if b[i] != m.stack[top]+2 { // '{'+2 is '}', '['+2 is ']'
+				return i, badBracket
+			}
+			m.stack = m.stack[:top]
+			i++
+			if top == 0 {
+				return i, whole
+			}
+		default:
+			return i, badByte
+		}
+	}
+	return len(b), more
+}
+
+// push opens the bracket b[i], which must stand where a value may begin. This
+// is what keeps a row without its end from swallowing the rows after it.
+func (m *matcher) push(b []byte, i int) fault {
+	want, top := lastByte(b[:i]), m.stack[len(m.stack)-1]
+	if top == '{' && want != ':' || top == '[' && want != '[' && want != ',' {
+		return badPlace
+	}
+	if len(m.stack) == maxDepth {
+		return tooDeep
+	}
+	m.stack = append(m.stack, b[i])
+	return whole
+}
+
+func stringMayFollow(b []byte) bool {
+	p := lastByte(b)
+	return kinds[p] == colon || kinds[p] == open
+}
+
+// lastByte returns the last byte of b that is not white space; there is one.
+func lastByte(b []byte) byte {
+	i := len(b) - 1
+	for i > 0 && isBlank(b[i]) {
+		i--
+	}
+	return b[i]
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// skipString returns the index behind the string's closing quote; b[i] is the
+// first byte of its content. It looks at 8 bytes at a time: in each of the three terms
+// the lowest byte that is marked is a quote, a backslash, a control byte.
+func skipString(b []byte, i int) (int, fault) {
+	for {
+		for i+8 <= len(b) {
+			x := binary.LittleEndian.Uint64(b[i:])
+			q, s := x^ones*'"', x^ones*'\\'
+			marks := ((q-ones)&^q | (s-ones)&^s | (x-ones*' ')&^x) & highs
+			if marks != 0 {
+				i += bits.TrailingZeros64(marks) >> 3
+				break
+			}
+			i += 8
+		}
+		for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= ' ' {
+			i++ // at most 7 times: the last bytes of b
+		}
+		switch {
+		case i >= len(b):
+			return len(b), more
+		case b[i] == '"':
+			return i + 1, whole
+		case b[i] == '\\':
+			i += 2
+		default:
+			return i, badString
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package lake
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"pgregory.net/rapid"
+)
+
+func value(depth int) *rapid.Generator[any] {
+	kinds := []*rapid.Generator[any]{
+		rapid.StringMatching(`[a-z0-9 {}\[\]":,\\/\n\t\x00é世]{0,24}`).AsAny(),
+		rapid.String().AsAny(),
+		rapid.Float64().AsAny(),
+		rapid.Int64().AsAny(),
+		rapid.Bool().AsAny(),
+		rapid.Just[any](nil),
+	}
+	if depth > 0 {
+		kinds = append(kinds, rapid.SliceOfN(value(depth-1), 0, 3).AsAny(),
+			rapid.MapOfN(rapid.String(), value(depth-1), 0, 3).AsAny())
+	}
+	return rapid.OneOf(kinds...)
+}
+
+// rowGen draws one JSON object, compact or over several lines.
+var rowGen = rapid.Custom(func(t *rapid.T) string {
+	key := rapid.StringMatching(`[a-z{}"\\]{0,6}`)
+	m := rapid.MapOfN(key, value(2), 0, 5).Draw(t, "row")
+	b, err := json.Marshal(m)
+	if rapid.IntRange(0, 9).Draw(t, "pretty") == 0 {
+		b, err = json.MarshalIndent(m, "", " ")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+})
+
+var separator = rapid.SampledFrom([]string{"", "", "\n", "\n", "\r\n", " ", "\n\n", " \t\n", "\n \r\n\n"})
+
+type text struct {
+	plain []byte
+	rows  []Row
+}
+
+func drawText(t *rapid.T) text {
+	var x text
+	x.plain = []byte(separator.Draw(t, "lead"))
+	for _, row := range rapid.SliceOfN(rowGen, 0, 12).Draw(t, "rows") {
+		sep := separator.Draw(t, "separator")
+		x.rows = append(x.rows, Row{Object: "k", Offset: int64(len(x.plain)), Data: []byte(row),
+			Newline: strings.HasPrefix(sep, "\n") || strings.HasPrefix(sep, "\r\n")})
+		x.plain = append(append(x.plain, row...), sep...)
+	}
+	return x
+}
+
+// chunks reads n bytes at a time.
+func chunks(n int) func(io.Reader) io.Reader {
+	return func(r io.Reader) io.Reader { return chunked{r, n} }
+}
+
+type chunked struct {
+	r io.Reader
+	n int
+}
+
+func (c chunked) Read(p []byte) (int, error) { return c.r.Read(p[:min(len(p), c.n)]) }
+
+// Rows come out once, in order, with their bytes and offsets, however they are
+// separated, compressed and read.
+func TestRowsComeOutOnceAndInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := drawText(t)
+		stored := x.plain
+		for range rapid.IntRange(0, 2).Draw(t, "gzip layers") {
+			stored = zip(stored, rapid.IntRange(1, 3).Draw(t, "members"))
+		}
+		longest := 1
+		for _, r := range x.rows {
+			longest = max(longest, len(r.Data))
+		}
+		f := scanBytes(t, stored, longest, chunks(rapid.IntRange(1, 64).Draw(t, "chunk")))
+		f.covers(t, x.plain)
+		if len(f.damage) > 0 {
+			t.Fatalf("damage in sound text: %s", f.spans())
+		}
+		same := func(a, b Row) bool {
+			return a.Offset == b.Offset && a.Newline == b.Newline && a.Object == b.Object && bytes.Equal(a.Data, b.Data)
+		}
+		if !slices.EqualFunc(f.rows, x.rows, same) {
+			t.Fatalf("rows:\n got %+v\nwant %+v", f.rows, x.rows)
+		}
+		if f.stats.Bytes != int64(len(stored)) {
+			t.Fatalf("stored bytes: got %d, want %d", f.stats.Bytes, len(stored))
+		}
+	})
+}
+
+// An object cut anywhere still gives every row before the cut, and one span.
+func TestCutAnywhere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := drawText(t)
+		cut := rapid.IntRange(0, len(x.plain)).Draw(t, "cut")
+		f := scanBytes(t, x.plain[:cut], 0, nil)
+		f.covers(t, x.plain[:cut])
+		whole := 0
+		for _, r := range x.rows {
+			if r.Offset+int64(len(r.Data)) <= int64(cut) {
+				whole++
+			}
+		}
+		if len(f.rows) != whole || len(f.damage) > 1 {
+			t.Fatalf("cut at %d: got %d rows, damage %s, want %d rows", cut, len(f.rows), f.spans(), whole)
+		}
+	})
+}
+
+// A gzip object cut anywhere gives the rows of the bytes that can still be
+// decompressed, and says that it is cut.
+func TestCutGzipAnywhere(t *testing.T) {
+	var plain []byte
+	for i := range 30 {
+		plain = append(plain, event(i)...)
+	}
+	for name, stored := range map[string][]byte{"one": zip(plain, 1), "two members": zip(plain, 2), "double": zip(zip(plain, 2), 1)} {
+		prev := 0
+		for cut := 2; cut < len(stored); cut++ {
+			f := scanBytes(t, stored[:cut], 0, nil)
+			f.covers(t, plain[:f.stats.Plain])
+			said := strings.Contains(f.spans(), "+0 gzip member")
+			onMember := name == "two members" && f.stats.Plain == int64(len(plain)/2)
+			if !said && !onMember {
+				t.Fatalf("%s cut at %d: damage %q", name, cut, f.spans())
+			}
+			if len(f.rows) < prev {
+				t.Fatalf("%s cut at %d: %d rows, fewer than %d of a shorter cut", name, cut, len(f.rows), prev)
+			}
+			prev = len(f.rows)
+		}
+	}
+}
+
+// In text of events, separated or not, one spoiled byte costs its own row and
+// in no case another.
+func TestOneSpoiledByteCostsOneRow(t *testing.T) {
+	for _, sep := range []string{"", "\n", " "} {
+		var plain []byte
+		var ends []int
+		for i := range 5 {
+			plain = append(append(plain, event(i)...), sep...)
+			ends = append(ends, len(plain))
+		}
+		for at := ends[1]; at < ends[2]-len(sep); at++ {
+			for _, c := range []byte("x\"{}[]\\,: \n\x00\xff0") {
+				spoiled := bytes.Clone(plain)
+				spoiled[at] = c
+				f := scanBytes(t, spoiled, 0, nil)
+				f.covers(t, spoiled)
+				got := f.data()
+				for _, i := range []int{0, 1, 3, 4} {
+					if !slices.Contains(got, event(i)) {
+						t.Errorf("separator %q, byte %d of %d is %q: row %d lost; %s", sep, at-ends[1], ends[2]-ends[1], c, i, f.spans())
+					}
+				}
+				if len(got) > 6 {
+					t.Errorf("byte %d is %q: %d rows", at-ends[1], c, len(got))
+				}
+			}
+		}
+	}
+}
+
+func TestDamage(t *testing.T) {
+	a, b, c := `{"a":1}`, `{"b":{"x":[{},{"y":"}{"}]}}`, `{"c":"\"\\"}`
+	long := `{"l":"` + strings.Repeat("{", 100) + `"}`
+	tests := []struct {
+		name, text string
+		rows       []string
+		spans      string
+	}{
+		{"empty", "", nil, ""},
+		{"blank", " \r\n\t\n", nil, ""},
+		{"sound", a + b + "\n" + c, []string{a, b, c}, ""},
+		{"garbage first", "xyz" + a + b, []string{a, b}, "0+3 not a JSON object"},
+		{"byte order mark", "\ufeff" + a, []string{a}, "0+3 not a JSON object"},
+		{"garbage between", a + "\x00\x00\n" + b, []string{a, b}, "7+2 not a JSON object"},
+		{"garbage last", a + "\n12 ", []string{a}, "8+2 not a JSON object"},
+		{"scalars", "1\n\"{}\"\n" + a + "\ntrue\n" + c, []string{a, c}, "0+6 not a JSON object; 15+4 not a JSON object"},
+		{"array", "[" + a + "," + b + "]\n" + c, []string{c}, "0+37 not a JSON object"},
+		{"array of lines", "[\n" + a + ",\n" + b + "\n]\n" + c, []string{c}, "0+40 not a JSON object"},
+		{"comma between", a + "," + b, []string{a, b}, "7+1 not a JSON object"},
+		{"cut short", a + b[:20], []string{a}, "7+20 cut short"},
+		{"cut in an escape", a + `{"a":"\`, []string{a}, "7+7 cut short"},
+		{"lines cut", a + "\n" + `{"a":` + "\n" + b + "\n" + `{"a` + "\n" + c, []string{a, b, c},
+			"8+5 bracket or quote out of place; 42+3 control byte in a string"},
+		{"too long", a + long + b, []string{a, b}, "7+108 value longer than 60 bytes"},
+		{"too long, cut", a + long[:90], []string{a}, "7+90 value longer than 60 bytes"},
+		{"brackets", `{"a":[1}` + a, []string{a}, "0+8 brackets do not match"},
+		{"quote out of place", `{"n" "f":1}` + a, []string{a}, "0+11 bracket or quote out of place"},
+		{"opening bracket lost", `{"a": "x":1},"c":2}` + a, []string{a}, "0+19 not valid JSON"},
+		{"nested object in damaged lines", "{\"a\":x,\n\"b\":\n{\"c\":1},\n\"d\":[\n{},\n{}\n]}\n" + a, []string{a},
+			"0+37 byte that cannot stand outside of a string"},
+		{"invalid is not seen", `{"a":tru}`, []string{`{"a":tru}`}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for _, wrap := range []func(io.Reader) io.Reader{nil, iotest.OneByteReader, iotest.DataErrReader} {
+				f := scanBytes(t, []byte(test.text), 60, wrap)
+				f.covers(t, []byte(test.text))
+				if got := f.data(); !slices.Equal(got, test.rows) || f.spans() != test.spans {
+					t.Errorf("%q:\n got %q, damage %q\nwant %q, damage %q", test.text, got, f.spans(), test.rows, test.spans)
+				}
+			}
+		})
+	}
+}
+
+func TestNestedTooDeep(t *testing.T) {
+	deep := func(n int) string { return `{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}" }
+	f := scanBytes(t, []byte(deep(maxDepth-1)+"\n"+deep(maxDepth)+`{"b":1}`), 0, nil)
+	if len(f.rows) != 2 || f.spans() != "20005+20006 nested too deep" {
+		t.Errorf("got %d rows, damage %s", len(f.rows), f.spans())
+	}
+}
+
+func TestDamagedGzip(t *testing.T) {
+	a, b := []byte(`{"a":1}`), []byte(`{"b":2}`)
+	spoil := func(data []byte, at int) []byte { d := bytes.Clone(data); d[(at+len(d))%len(d)] ^= 0x55; return d }
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	tests := []struct {
+		name   string
+		stored []byte
+		rows   int
+		spans  string
+	}{
+		{"checksum", join(spoil(zip(a, 1), -6), zip(b, 1)), 2, "7+0 gzip member 1: checksum or length does not match"},
+		{"length", spoil(zip(a, 1), -1), 1, "7+0 gzip member 1: checksum or length does not match"},
+		{"newline and padding between members", join(zip(a, 1), []byte("\r\n\x00"), zip(b, 1), []byte("\n")), 2, ""},
+		{"garbage after a member", join(zip(a, 1), []byte("garbage")), 1, "7+0 gzip member 1: no gzip data after member 1"},
+		{"header", []byte("\x1f\x8b\x01xxxxxxxxxx"), 0, "0+0 gzip member 1: gzip: invalid header"},
+		{"two bytes", []byte("\x1f\x8b"), 0, "0+0 gzip member 1: unexpected EOF"},
+		{"one byte", []byte("\x1f"), 0, "0+1 not a JSON object"},
+		{"three layers", zip(zip(zip(a, 1), 1), 1), 1, ""},
+		{"empty member", zip(nil, 1), 0, ""},
+		{"members of records, gzipped", zip(join(zip(a, 1), []byte("\n"), zip(b, 1), []byte("\n")), 2), 2, ""},
+		{"inner checksum", zip(join(spoil(zip(a, 1), -6), zip(b, 1)), 1), 2, "7+0 gzip member 1: checksum or length does not match"},
+	}
+	for _, test := range tests {
+		f := scanBytes(t, test.stored, 0, nil)
+		if len(f.rows) != test.rows || f.spans() != test.spans {
+			t.Errorf("%s: got %d rows, damage %q, want %d, %q", test.name, len(f.rows), f.spans(), test.rows, test.spans)
+		}
+	}
+	f := scanBytes(t, zip(zip(zip(zip(a, 1), 1), 1), 1), 0, nil)
+	if len(f.rows) != 0 || len(f.damage) != 1 {
+		t.Errorf("four layers: got %d rows, damage %q", len(f.rows), f.spans())
+	}
+}
+
+// A spoiled deflate stream gives the rows before it and one finding of length 0.
+func TestCorruptDeflate(t *testing.T) {
+	var plain bytes.Buffer
+	for i := range 300 {
+		fmt.Fprintln(&plain, event(i))
+	}
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.NoCompression)
+	_, werr := w.Write(plain.Bytes())
+	if err := errors.Join(err, werr, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	stored := out.Bytes()
+	stored[10+5+65535+1] ^= 0xff // length of the second stored block
+	f := scanBytes(t, stored, 0, nil)
+	f.covers(t, plain.Bytes()[:65535])
+	if len(f.rows) < 200 || !strings.Contains(f.spans(), "65535+0 gzip member 1: flate: corrupt input") {
+		t.Errorf("got %d rows, damage %s", len(f.rows), f.spans())
+	}
+}
