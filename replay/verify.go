@@ -58,6 +58,9 @@ type Named struct {
 	account.Difference
 }
 
+// defaultWorkers read at a time where nothing else is said.
+const defaultWorkers = 2
+
 const differencesFile = "differences.ndjson"
 
 // Verify accounts for a run directory. It writes nothing but the list of
@@ -118,15 +121,15 @@ type verifier struct {
 	list  *differences
 	stage Stage
 
-	store   object.Store
-	objects []object.Info
-	read    atomic.Int64
-	size    int64
+	store object.Store
+	read  atomic.Int64
+	size  int64
 }
 
 func (v *verifier) run(ctx context.Context) error {
 	store, err := dir.Open(v.stage.Path)
 	if err == nil {
+		defer func() { _ = store.Close() }()
 		v.store = store
 		err = v.settle(ctx)
 	}
@@ -160,18 +163,18 @@ func (v *verifier) settle(ctx context.Context) error {
 	deadline := time.Now().Add(most)
 	for {
 		newest := v.res.Ledger.Ended
-		v.objects, v.size = v.objects[:0], 0
+		v.stage.Objects, v.size = 0, 0
 		for info, err := range v.store.List(ctx, "") {
 			if err != nil {
 				return err
 			}
-			v.objects = append(v.objects, info)
+			v.stage.Objects++
 			v.size += info.Size
 			if info.Modified.After(newest) {
 				newest = info.Modified
 			}
 		}
-		v.stage.Objects, v.stage.Bytes = len(v.objects), v.size
+		v.stage.Bytes = v.size
 		wait := time.Until(newest.Add(quiet))
 		if wait <= 0 {
 			v.stage.Settled = true
@@ -204,28 +207,28 @@ func (v *verifier) scan(ctx context.Context, acc *account.Account) error {
 		return Progress{Phase: PhaseVerify, Done: uint64(v.read.Load()), Total: uint64(v.size)}
 	})
 	defer stop()
-	scratch := sync.Pool{New: func() any { return new(generate.Scratch) }}
-	workers := v.cfg.Workers
-	if workers == 0 {
-		workers = 2
-	}
-	return lake.ScanAll(ctx, v.store, v.objects, workers, lake.Visitor{
-		Row: func(r lake.Row) error {
-			s := scratch.Get().(*generate.Scratch)
-			m := v.res.Plan.Identify(r.Data, s)
-			acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
-			scratch.Put(s)
-			return nil
-		},
-		Damage: func(d lake.Damage) error {
-			acc.Damage()
-			return v.list.add(Named{v.stage.Name, account.Difference{
-				Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset,
-				Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
-			}})
-		},
-		Done: func(o object.Info) { v.read.Add(o.Size) },
+	workers := max(v.cfg.Workers, defaultWorkers)
+	return lake.Objects(ctx, v.store, "", workers, func(ctx context.Context, info object.Info) error {
+		defer v.read.Add(info.Size)
+		return v.scanObject(ctx, info.Key, acc)
 	})
+}
+
+func (v *verifier) scanObject(ctx context.Context, key string, acc *account.Account) error {
+	scratch := new(generate.Scratch)
+	row := func(r lake.Row) error {
+		acc.See(v.res.Plan.Identify(r.Data, scratch), account.Place{Object: r.Object, Offset: r.Offset})
+		return nil
+	}
+	damage := func(d lake.Damage) error {
+		acc.Damage()
+		return v.list.add(Named{v.stage.Name, account.Difference{
+			Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset,
+			Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
+		}})
+	}
+	_, err := lake.Scan(ctx, v.store, key, row, damage)
+	return err
 }
 
 // sleep is time.Sleep that a cancelled context cuts short.
