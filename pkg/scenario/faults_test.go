@@ -60,6 +60,12 @@ var faulty = []struct{ text, want string }{
 	{minimal + "rewrite: {\"a}\": time}\n", `3:11: rewrite: "a}": "}" without "{" before it`},
 	{minimal + "rewrite: {\"a..b\": time}\n", `3:11: rewrite: "a..b": want a field's name, or type.path.to.field`},
 	{minimal + "rewrite: {\"\": time}\n", `3:11: rewrite: "": want a field's name, or type.path.to.field`},
+	{minimal + "rewrite:\n  {a,b}: time\n", `4:3: put the pattern in quotes: YAML reads * and { otherwise`},
+	{minimal + "rewrite: {*_at: time}\n", `3:11: put the pattern in quotes: YAML reads * and { otherwise`},
+	{minimal + "keep: [*_at]\n", `3:8: alias: anchors, aliases and tags are not read here: write the value itself, in quotes if it begins with *, & or !`},
+	{"kreplya: 1\ntemplate: t\n", `1:1: unknown key "kreplya": did you mean "kreplay"?`},
+	{"kreplay: 1\ntempalte: t\n", `2:1: unknown key "tempalte": did you mean "template"?`},
+	{minimal + "stages: {raw: {pth: x}}\n", `3:16: unknown key "pth": did you mean "path"?`},
 	{minimal + "rewrite:\n  *_at: time\n", `4:3: put the pattern in quotes: YAML reads * and { otherwise`},
 	{minimal + "rewrite:\n  a: *b\n", `4:6: alias: anchors, aliases and tags are not read here: write the value itself, in quotes if it begins with *, & or !`},
 	{minimal + "keep: price\n", `3:7: keep: want a list, got "price"`},
@@ -204,11 +210,11 @@ rewrite:
 // What is no scenario at all is refused before it can cost a stack or an hour.
 func TestBounds(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{minimal + strings.Repeat(" ", 1<<18), "262167 bytes: a scenario file has at most 262144"},
-		{minimal + "keep: " + strings.Repeat("[", 20000), "too many brackets"},
+		{minimal + strings.Repeat(" ", 1<<16), "65559 bytes: a scenario file has at most 65536"},
+		{minimal + "keep: " + strings.Repeat("[", 5000), "too many brackets"},
 		{minimal + "keep: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "nested more than 100 deep"},
-		{minimal + strings.Repeat("- ", 1<<16), "not readable as YAML"},
-		{minimal + strings.Repeat("? ", 1<<16), "not readable as YAML"},
+		{minimal + strings.Repeat("- ", 1<<14), "not readable as YAML"},
+		{minimal + strings.Repeat("? ", 1<<14), "not readable as YAML"},
 	} {
 		if _, err := load(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.40q…: got %v, want %q", c.text, err, c.want)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -40,6 +41,26 @@ func TestQuotas(t *testing.T) {
 			t.Fatalf("got %d users in %v, want %d", sum, quotas, users)
 		}
 	})
+}
+
+// The schema explains each of its keys, and names a role by its word.
+func TestSchemaIsExplained(t *testing.T) {
+	var walk func(f *field)
+	walk = func(f *field) {
+		for i := range f.fields {
+			if c := &f.fields[i]; c.doc == "" || c.key == "" || c.kind == scalar && (c.form == "" || c.take == nil) {
+				t.Errorf("%s: %+v", f.key, c)
+			}
+			walk(&f.fields[i])
+		}
+		if f.each != nil {
+			walk(f.each)
+		}
+	}
+	walk(&schema)
+	if got := fmt.Sprint(Keep, User, UUID, Time, Counter, RoleKind(99)); got != "keep user uuid time counter unknown" {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestShareString(t *testing.T) {
@@ -197,6 +218,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(minimal, c.set)
 	}
 	f.Fuzz(func(t *testing.T, text, set string) {
+		defer time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("hangs on %q, %q", text, set)) }).Stop()
 		fsys := fstest.MapFS{"scenario.yaml": {Data: []byte(text)}}
 		s, err := Load(fsys, ".", []string{set})
 		var faults Faults

@@ -11,9 +11,10 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxFile and maxDepth bound what the YAML library is given: it recurses.
+// maxFile and maxDepth bound what the YAML library is given: it recurses, and
+// takes quadratic time.
 const (
-	maxFile  = 1 << 18
+	maxFile  = 1 << 16
 	maxDepth = 100
 )
 
@@ -111,13 +112,25 @@ func (p *parse) syntax(err error, data []byte) Fault {
 		return Fault{p.start(), "not readable as YAML: " + err.Error()}
 	}
 	pos := p.place(at.GetToken())
-	if lines := strings.Split(string(data), "\n"); p.line == 0 && pos.Line <= len(lines) {
-		line := lines[pos.Line-1]
-		if key := strings.TrimLeft(line, " "); strings.HasPrefix(key, "*") || strings.HasPrefix(key, "{") && strings.Contains(key, "}:") {
-			return Fault{Pos{p.file, pos.Line, len(line) - len(key) + 1}, "put the pattern in quotes: YAML reads * and { otherwise"}
-		}
+	if at, ok := p.unquoted(pos, data); ok {
+		return Fault{at, "put the pattern in quotes: YAML reads * and { otherwise"}
 	}
 	return Fault{pos, "not readable as YAML: " + at.GetMessage()}
+}
+
+// unquoted finds the pattern without quotes that made the library stop at pos.
+func (p *parse) unquoted(pos Pos, data []byte) (Pos, bool) {
+	lines := strings.Split(string(data), "\n")
+	if p.line > 0 || pos.Line > len(lines) {
+		return pos, false
+	}
+	line := []rune(lines[pos.Line-1])
+	if pos.Col <= len(line) && line[pos.Col-1] == '*' {
+		return pos, true
+	}
+	key := strings.TrimLeft(string(line), " ")
+	pos.Col = len(line) - len([]rune(key)) + 1
+	return pos, strings.HasPrefix(key, "*") || strings.HasPrefix(key, "{") && strings.Contains(key, "}:")
 }
 
 func (p *parse) place(t *token.Token) Pos {
