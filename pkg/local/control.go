@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -177,15 +178,19 @@ func (p *Pipeline) describeStream(c call, in *describeStreamIn) (any, *refusal) 
 	return map[string]any{"StreamDescription": d}, nil
 }
 
-// after is the index of the first shard after the one named id; "": the first.
+// after is the index of the first shard after the one named id; "" or unknown: the first.
 func (s *stream) after(id string) int {
-	n, _ := slices.BinarySearchFunc(s.shards, id, func(sh shard, id string) int {
-		if sh.id <= id {
-			return -1
-		}
-		return 1
-	})
-	return n
+	if i, ok := s.index(id); ok {
+		return i + 1
+	}
+	return 0
+}
+
+// index reads the number in a shard's name.
+func (s *stream) index(id string) (int, bool) {
+	digits, ok := strings.CutPrefix(id, "shardId-")
+	i, err := strconv.Atoi(digits)
+	return i, ok && err == nil && i >= 0 && i < len(s.shards) && s.shards[i].id == id
 }
 
 func (s *stream) describe(from, to int) []any {

@@ -51,7 +51,6 @@ func (p *Pipeline) keep(r *http.Request, s *stream, sc *scratch) *refusal {
 	}
 	var ok bool
 	sc.out, ok = s.append(p, sc.recs, sc.out[:0])
-	clear(sc.recs[len(sc.recs):cap(sc.recs)]) // a pooled slice must not hold records that were trimmed
 	if !ok {
 		return notFound(s.name)
 	}

@@ -3,7 +3,6 @@ package local
 import (
 	"encoding/base64"
 	"encoding/json"
-	"slices"
 	"time"
 )
 
@@ -33,8 +32,8 @@ func (t token) old() bool { return time.Since(time.UnixMilli(t.Made)) > tokenLif
 
 // find returns the index of the shard named id.
 func (s *stream) find(id string) (int, *refusal) {
-	i := slices.IndexFunc(s.shards, func(sh shard) bool { return sh.id == id })
-	if i < 0 {
+	i, ok := s.index(id)
+	if !ok {
 		return 0, refuse("ResourceNotFoundException", "Shard %s in stream %s under account %s does not exist", id, s.name, account)
 	}
 	return i, nil

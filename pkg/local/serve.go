@@ -87,7 +87,10 @@ func (p *Pipeline) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/x-amz-json-1.1")
 	h.Set("X-Amzn-Requestid", uuid.NewString())
 	sc := p.pool.Get().(*scratch)
-	defer p.pool.Put(sc)
+	defer func() {
+		clear(sc.recs) // a pooled slice must not hold records that are trimmed
+		p.pool.Put(sc)
+	}()
 	region, no := p.admit(r)
 	if no == nil {
 		no = sc.read(w, r)
