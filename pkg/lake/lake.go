@@ -16,13 +16,15 @@
 // space and spans cover an object's decompressed bytes without overlap. After
 // damage, rows go on at the next `{` that
 //   - begins a valid row (by [encoding/json.Valid]) of at most the longest length,
-//   - is not followed by `,`, `:`, `]`, `}` or `"`, so that an object nested in
-//     a damaged row, or held in a string, is not taken for a row, and
-//   - where it stands after `:`, `[` or `,` on the same line, is followed by
-//     `{` or nothing, for the same reason.
+//   - stands after a newline, or not after `:`, `[` or `,`, so that an object
+//     nested in a damaged row is not taken for a row, and
+//   - is not followed by `,`, `:`, `]`, `}` or `"`, for the same reason.
 //
-// So a row with one spoiled byte costs itself alone, be there newlines or not.
-// An object that ends within a row that is sound so far ends in one span.
+// So a row with one spoiled byte costs itself alone, be there newlines or not;
+// but where no newline follows it and its last `}` became `:`, `[` or `,` it
+// costs the next row too. What is left of a damaged row behind a `}{"` in one
+// of its strings, or behind a byte that became a brace, may come out as a row. An object that ends within a row that
+// is sound so far ends in one span.
 package lake
 
 import (

@@ -227,7 +227,7 @@ func (s *splitter) seek(ctx context.Context) error {
 		}
 		s.pass(i)
 		f := notObject
-		if s.lost.worth(s.base+int64(s.r), s.max) {
+		if s.lost.rowMayFollow() && s.lost.worth(s.base+int64(s.r), s.max) {
 			f = s.candidate()
 		}
 		switch f {
@@ -277,13 +277,17 @@ func (s *splitter) found() error {
 
 // isRow says whether an object behind the span, with next behind it, is a row
 // of its own, and not nested in the damaged row or held in a string.
-func (l *lost) isRow(next byte) bool {
-	switch {
-	case l.newline:
-	case l.last == ':' || l.last == '[' || l.last == ',':
-		return next == '{'
+func (l *lost) isRow(next byte) bool { return !strings.ContainsRune(`,:]}"`, rune(next)) }
+
+// rowMayFollow says the same of a '{' by what is before it.
+func (l *lost) rowMayFollow() bool {
+	switch l.last {
+	case ':', '[':
+		return l.newline
+	case ',':
+		return l.newline || l.end-l.start == 1
 	}
-	return !strings.ContainsRune(`,:]}"`, rune(next))
+	return true
 }
 
 // look counts n bytes at offset at that were looked at in vain.
