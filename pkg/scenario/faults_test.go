@@ -23,13 +23,13 @@ var faulty = []struct{ text, want string }{
 	{minimal + "templates: {a: b}\n", `3:12: templates: there is a template too: keep one of the two`},
 	{"kreplay: 1\ntemplates: {}\n", `2:12: templates: want at least one name in it`},
 	{"kreplay: 1\ntemplates: {a: b, c: d}\n", `2:12: templates: 2 of them: say with population.cohorts who replays which`},
-	{"kreplay: 1\ntemplate: ../t\n", `2:11: template: "../t": want a directory inside the scenario's folder, with / and without ..`},
-	{"kreplay: 1\ntemplate: /t\n", `2:11: template: "/t": want a directory inside the scenario's folder, with / and without ..`},
+	{"kreplay: 1\ntemplate: ../t\n", `2:11: template: "../t": want a directory inside the scenario's folder, with / and no .. in it`},
+	{"kreplay: 1\ntemplate: /t\n", `2:11: template: "/t": want a directory inside the scenario's folder, with / and no .. in it`},
 	{"kreplay: 1\ntemplate: 5\n", `2:11: template: want text, got 5: put it in quotes`},
 	{"kreplay: 1\ntemplate:\n", `2:1: template: want text, got nothing`},
 	{"kreplay: 1\ntemplate: [a]\n", `2:11: template: want text, got a list`},
 	{"kreplay: 1\ntemplates: {\"a/b\": b}\n", `2:13: templates: "a/b": want 1 to 128 letters, digits and any of _-., not beginning with a dot`},
-	{minimal + "nmae: x\n", `3:1: unknown key "nmae": did you mean "name"?`},
+	{minimal + "nane: x\n", `3:1: unknown key "nane": did you mean "name"?`},
 	{minimal + "name: 12\n", `3:7: name: want text, got 12: put it in quotes`},
 	{minimal + "name: a/b\n", `3:7: name: "a/b": want 1 to 128 letters, digits and any of _-., not beginning with a dot`},
 	{minimal + "name: \"\"\n", `3:7: name: want text, got nothing`},
@@ -64,7 +64,7 @@ var faulty = []struct{ text, want string }{
 	{minimal + "rewrite: {*_at: time}\n", `3:11: put the pattern in quotes: YAML reads * and { otherwise`},
 	{minimal + "keep: [*_at]\n", `3:8: alias: anchors, aliases and tags are not read here: write the value itself, in quotes if it begins with *, & or !`},
 	{"kreplya: 1\ntemplate: t\n", `1:1: unknown key "kreplya": did you mean "kreplay"?`},
-	{"kreplay: 1\ntempalte: t\n", `2:1: unknown key "tempalte": did you mean "template"?`},
+	{"kreplay: 1\ntempltae: t\n", `2:1: unknown key "templtae": did you mean "template"?`},
 	{minimal + "stages: {raw: {pth: x}}\n", `3:16: unknown key "pth": did you mean "path"?`},
 	{minimal + "rewrite:\n  *_at: time\n", `4:3: put the pattern in quotes: YAML reads * and { otherwise`},
 	{minimal + "rewrite:\n  a: *b\n", `4:6: alias: anchors, aliases and tags are not read here: write the value itself, in quotes if it begins with *, & or !`},
@@ -141,7 +141,7 @@ var faulty = []struct{ text, want string }{
 // Each override of minimal has one fault.
 var faultyOverrides = []struct{ set, want string }{
 	{"name", `--set:1:1: "name": want key=value`},
-	{"nmae=x", `--set:1:1: unknown key "nmae": did you mean "name"?`},
+	{"nane=x", `--set:1:1: unknown key "nane": did you mean "name"?`},
 	{"population.user=5", `--set:1:12: unknown key "user": did you mean "users"?`},
 	{"population.users=many", `--set:1:18: users: want a whole number, got "many"`},
 	{"population.users.x=5", `--set:1:18: unknown key "x": remove it`},
@@ -178,7 +178,7 @@ func TestAFaultSaysWhereWhatAndWhy(t *testing.T) {
 
 func TestAllFaultsAtOnceInTheOrderOfTheFile(t *testing.T) {
 	_, err := load(`kreplay: 1
-nmae: x
+nane: x
 template: ../t
 population:
   users: many
@@ -191,8 +191,8 @@ rewrite:
 	want := []string{
 		`--set:2:1: unknown key "steam": did you mean "stream"?`,
 		`--set:3:24: requests: want a whole number from 1 to 1000, got 0`,
-		`launch/scenario.yaml:2:1: unknown key "nmae": did you mean "name"?`,
-		`launch/scenario.yaml:3:11: template: "../t": want a directory inside the scenario's folder, with / and without ..`,
+		`launch/scenario.yaml:2:1: unknown key "nane": did you mean "name"?`,
+		`launch/scenario.yaml:3:11: template: "../t": want a directory inside the scenario's folder, with / and no .. in it`,
 		`launch/scenario.yaml:5:10: users: want a whole number, got "many"`,
 		`launch/scenario.yaml:6:12: cohorts: the shares add up to 99%, want exactly 100%`,
 		`launch/scenario.yaml:8:19: rate: 0/s: nothing would ever be sent: want 40k/s or max`,
@@ -231,7 +231,7 @@ func TestNoFaultsAreNoError(t *testing.T) {
 func TestNearest(t *testing.T) {
 	words := []string{"users", "cohorts", "share", "template"}
 	for word, want := range map[string]string{
-		"user": "users", "suers": "users", "Share": "share", "tempalte": "template", "cohort": "cohorts",
+		"user": "users", "suers": "users", "Share": "share", "templtae": "template", "cohort": "cohorts",
 		"x": "", "": "", "entirely": "", strings.Repeat("users", 50): "",
 	} {
 		if got := nearest(word, words); got != want {

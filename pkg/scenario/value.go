@@ -158,7 +158,7 @@ func folder(n node) (string, error) {
 	if clean := strings.TrimPrefix(strings.TrimRight(dir, "/"), "./"); fs.ValidPath(clean) {
 		return clean, nil
 	}
-	return "", fmt.Errorf("%s: want a directory inside the scenario's folder, with / and without ..", quote(dir))
+	return "", fmt.Errorf("%s: want a directory inside the scenario's folder, with / and no .. in it", quote(dir))
 }
 
 // name checks a name that a report can show and a path can hold: letters, digits and marks.

@@ -60,8 +60,9 @@ func (n node) got() string {
 		return quote(n.text)
 	case whole, float, truth:
 		return n.text
+	default:
+		return n.shape.String()
 	}
-	return n.shape.String()
 }
 
 // quote quotes s for a fault, cut to a length that fits a line.
