@@ -1,0 +1,127 @@
+package template
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Form is how a time is written: as a count since 1970 or in a layout.
+type Form struct {
+	quoted bool
+	unit   int64  // ns a count; 0: layout
+	layout string // of package time
+	zone   *time.Location
+}
+
+// layouts are the written forms that are known, without fraction.
+var layouts = []string{
+	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05-07:00", "2006-01-02T15:04:05-0700", "2006-01-02T15:04:05",
+	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05-07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05",
+	"2006/01/02 15:04:05", "20060102T150405Z07:00", "20060102150405", time.RFC1123, time.RFC1123Z, "02/Jan/2006:15:04:05 -0700",
+}
+
+// FormOf finds the form of a value as it stands in JSON, quotes included. A
+// layout counts only if it gives the same bytes back.
+func FormOf(value []byte) (f Form, ns int64, ok bool) {
+	text := value
+	if len(text) >= 2 && text[0] == '"' {
+		f.quoted, text = true, text[1:len(text)-1]
+	}
+	if whole, _, _ := bytes.Cut(text, []byte(".")); len(whole) >= 9 && len(whole) != 14 || !f.quoted {
+		if n, err := strconv.ParseInt(string(whole), 10, 64); err == nil {
+			f.unit = unitOf(n)
+			ns, ok = f.Parse(value)
+			return f, ns, ok
+		}
+	}
+	if !f.quoted {
+		return f, 0, false
+	}
+	for _, layout := range layouts {
+		f.layout = withFraction(layout, string(text))
+		t, err := time.Parse(f.layout, string(text))
+		if err != nil {
+			continue
+		}
+		_, offset := t.Zone()
+		f.zone = t.Location()
+		if offset != 0 && f.zone == time.Local {
+			f.zone = time.FixedZone("", offset)
+		}
+		if t.In(f.zone).Format(f.layout) == string(text) {
+			return f, t.UnixNano(), true
+		}
+	}
+	return f, 0, false
+}
+
+// unitOf judges by magnitude: seconds until the year 5138, then ms, µs, ns.
+func unitOf(n int64) int64 {
+	if n < 0 {
+		n = -n
+	}
+	switch {
+	case n < 1e11:
+		return 1e9
+	case n < 1e14:
+		return 1e6
+	case n < 1e17:
+		return 1e3
+	}
+	return 1
+}
+
+// withFraction puts as many zeros behind the seconds as text has digits there.
+func withFraction(layout, text string) string {
+	i := strings.Index(layout, "05")
+	if strings.HasPrefix(layout, "20060102") || i < 0 || i+2 >= len(text) || text[min(i+2, len(text)-1)] != '.' {
+		return layout
+	}
+	digits := 0
+	for _, c := range text[i+3:] {
+		if c < '0' || c > '9' {
+			break
+		}
+		digits++
+	}
+	return layout[:i+2] + "." + strings.Repeat("0", digits) + layout[i+2:]
+}
+
+// Parse reads a value of this form as ns since 1970.
+func (f Form) Parse(value []byte) (ns int64, ok bool) {
+	if f.quoted {
+		if len(value) < 2 || value[0] != '"' {
+			return 0, false
+		}
+		value = value[1 : len(value)-1]
+	}
+	if f.unit == 0 {
+		t, err := time.ParseInLocation(f.layout, string(value), f.zone)
+		return t.UnixNano(), err == nil
+	}
+	whole, fraction, _ := bytes.Cut(value, []byte("."))
+	n, err := strconv.ParseInt(string(whole), 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	ns = n * f.unit
+	scale := f.unit
+	for _, c := range fraction {
+		scale /= 10
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		ns += int64(c-'0') * scale
+	}
+	return ns, true
+}
+
+// moveNumber appends captured, moved by shift seconds; its fraction stays.
+func (f Form) moveNumber(dst, captured []byte, shift int64) []byte {
+	whole, _, _ := bytes.Cut(captured, []byte("."))
+	n, _ := strconv.ParseInt(string(whole), 10, 64)
+	dst = strconv.AppendInt(dst, n+shift*(1e9/f.unit), 10)
+	return append(dst, captured[len(whole):]...)
+}
