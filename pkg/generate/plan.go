@@ -74,7 +74,7 @@ type Slice struct{ Index, Of uint64 }
 // scenario come back as [scenario.Faults].
 func New(sc *scenario.Scenario, programs map[string]*template.Program, run Run) (*Plan, error) {
 	p := &Plan{Users: sc.Population.Users, spread: newSpread(sc.Population.Users, sc.Seed), key: sc.Stream.PartitionKey}
-	p.Digest = digest(sc, programs)
+	p.Digest = contentDigest(sc, programs)
 	p.Tag = record.RunTag(p.Digest, sc.Seed, run.ID)
 	if err := p.addCohorts(sc, programs); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func New(sc *scenario.Scenario, programs map[string]*template.Program, run Run) 
 	if p.total == 0 {
 		return nil, errors.New("generate: the templates hold no events: there is nothing to send")
 	}
-	p.newline = newline(sc, p.cohorts)
+	p.newline = endsInNewline(sc, p.cohorts)
 	p.place(run.Anchor)
 	var err error
 	if p.ids, err = reserve(p.cohorts, p.Users, run.ID); err != nil {
@@ -126,7 +126,10 @@ func (p *Plan) addCohorts(sc *scenario.Scenario, programs map[string]*template.P
 }
 
 func newCohort(name string, prog *template.Program, users uint64) *Cohort {
-	c := &Cohort{Name: name, Program: prog, Users: users, byTime: map[int64][]uint32{}, members: map[int][]uint32{}}
+	c := &Cohort{
+		Name: name, Program: prog, Users: users, counters: uint64(prog.Counters),
+		byTime: map[int64][]uint32{}, members: map[int][]uint32{},
+	}
 	named := c.named()
 	classes := map[int][]uint32{}
 	for i, e := range prog.Events {

@@ -69,21 +69,21 @@ func (p *Plan) append(dst []byte, c *Cohort, event uint32, v *template.Values) [
 	return dst
 }
 
-// newline says whether records end in one: as the scenario has it, else as
+// endsInNewline says whether records end in one: as the scenario has it, else as
 // the first cohort's template was captured.
-func newline(sc *scenario.Scenario, cohorts []*Cohort) bool {
+func endsInNewline(sc *scenario.Scenario, cohorts []*Cohort) bool {
 	switch sc.Stream.Newline {
-	case scenario.NewlineTrue:
+	case scenario.NewlineAdd:
 		return true
-	case scenario.NewlineFalse:
+	case scenario.NewlineRemove:
 		return false
 	}
 	return len(cohorts) > 0 && cohorts[0].Program.Newline
 }
 
-// digest is over all that decides the records: the scenario's content and the
+// contentDigest is over all that decides the records: the scenario's content and the
 // templates' bytes.
-func digest(sc *scenario.Scenario, programs map[string]*template.Program) [sha256.Size]byte {
+func contentDigest(sc *scenario.Scenario, programs map[string]*template.Program) [sha256.Size]byte {
 	h := sha256.New()
 	part := func(b []byte) {
 		var n [8]byte

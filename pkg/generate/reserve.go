@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"kreplay/pkg/template"
 )
 
 // Reserved ranges of decimal user ids, half-open. Captured users are not
@@ -36,9 +38,10 @@ func reserve(cohorts []*Cohort, users uint64, run string) (idRange, error) {
 	for _, c := range cohorts {
 		for _, f := range c.Program.UserForms {
 			r.parsers = append(r.parsers, idText{[]byte(f.Prefix), []byte(f.Suffix)})
-			f, e := uint64(wideFirst), uint64(wideEnd)
-			_ = f
-			first, end = max(first, 0), min(end, e)
+			lo, hi := room(f)
+			if hi-lo < end-first {
+				first, end = lo, hi
+			}
 		}
 	}
 	if end-first < users {
@@ -47,6 +50,24 @@ func reserve(cohorts []*Cohort, users uint64, run string) (idRange, error) {
 	r.blocks = (end - first) / users
 	r.base = first + runHash(run)%r.blocks*users
 	return r, nil
+}
+
+// room is the reserved range of ids that a form can write.
+func room(f template.UserForm) (first, end uint64) {
+	switch {
+	case f.Padded && f.Width < 16:
+		limit := uint64(1)
+		for range f.Width {
+			limit *= 10
+		}
+		if f.Captured == 0 {
+			return 0, limit // the pattern sets our users apart
+		}
+		return limit / 2, limit
+	case f.Prefix == "" && f.Captured <= math.MaxInt32:
+		return narrowFirst, narrowEnd
+	}
+	return wideFirst, wideEnd
 }
 
 // runHash is 0 for the empty run id: gen prints the same ids for ever.

@@ -1,0 +1,189 @@
+package template
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"kreplay/pkg/record"
+	"kreplay/pkg/scenario"
+)
+
+// A Program is a compiled template: literal bytes and slots. It is immutable
+// and safe for concurrent use.
+type Program struct {
+	Events    []Event // by event time; ties by log type, then line
+	LogTypes  []string
+	SlotEvent []int32 // of each uuid slot: the event that alone holds it, or -1
+	Class     []int32 // of each event: the first event with the same captured bytes
+	Counters  int     // counter values a user needs
+	UserKeys  map[string]bool
+	TimeKeys  map[string][]Form
+	UserForms []UserForm
+	Newline   bool
+	Digest    [sha256.Size]byte
+}
+
+// An Event is one captured record.
+type Event struct {
+	LogType int
+	Line    []byte
+	Pos     scenario.Pos
+	Time    int64 // captured event time, ns since 1970
+	HasTime bool
+	parts   []part
+	tail    []byte // literal behind the last slot
+}
+
+// A UserForm is one way in which the template writes the user's id: what stands
+// before and behind the digits, quotes included. Width is the least number of
+// digits; Padded: leading zeros were captured or asked for, so it is exact.
+type UserForm struct {
+	Prefix, Suffix string
+	Width          int
+	Padded         bool
+	Captured       uint64 // 0 with a pattern
+}
+
+type slotKind uint8
+
+const (
+	slotUser slotKind = iota
+	slotUUID
+	slotTime
+	slotCounter
+)
+
+// A part is the literal before a slot, and the slot.
+type part struct {
+	literal  []byte
+	kind     slotKind
+	index    uint32 // of the uuid slot or the counter
+	user     UserForm
+	uuid     record.UUIDForm
+	form     Form
+	captured []byte // time: as captured, quotes stripped
+	ns       int64
+	key      []byte // the member's name
+}
+
+// Values is what is particular to one user.
+type Values struct {
+	Tag         record.Tag
+	User        uint32
+	UserID      uint64 // reserved decimal id
+	Shift       int64  // seconds from captured to planned time
+	CounterBase uint64 // the user's first counter value, less one
+}
+
+// Append renders an event for a user. Everything outside the slots is as captured.
+func (p *Program) Append(dst []byte, event int, v *Values) []byte {
+	e := &p.Events[event]
+	for i := range e.parts {
+		dst = append(dst, e.parts[i].literal...)
+		dst = e.parts[i].append(dst, v)
+	}
+	return append(dst, e.tail...)
+}
+
+func (s *part) append(dst []byte, v *Values) []byte {
+	switch s.kind {
+	case slotUser:
+		return s.user.append(dst, v.UserID)
+	case slotCounter:
+		return s.user.append(dst, v.CounterBase+uint64(s.index)+1)
+	case slotUUID:
+		return record.AppendUUID(dst, record.EncodeUUID(v.Tag, v.User, s.index), s.uuid)
+	default:
+		return s.appendTime(dst, v.Shift)
+	}
+}
+
+func (s *part) appendTime(dst []byte, shift int64) []byte {
+	if s.form.unit != 0 {
+		return s.form.moveNumber(dst, s.captured, shift)
+	}
+	return unixNano(s.ns, shift).In(s.form.zone).AppendFormat(dst, s.form.layout)
+}
+
+func (f UserForm) append(dst []byte, n uint64) []byte {
+	dst = append(dst, f.Prefix...)
+	start := len(dst)
+	dst = strconv.AppendUint(dst, n, 10)
+	if pad := f.Width - (len(dst) - start); pad > 0 {
+		dst = append(dst, strings.Repeat("0", pad)...)
+		copy(dst[start+pad:], dst[start:])
+		for i := range pad {
+			dst[start+i] = '0'
+		}
+	}
+	return append(dst, f.Suffix...)
+}
+
+// MaxSize bounds the bytes of an event, whoever the user is.
+func (p *Program) MaxSize(event int) int {
+	const longest = 64 // of what a slot writes
+	e := &p.Events[event]
+	return len(e.Line) + longest*len(e.parts)
+}
+
+// Key appends the text of a field of an event, its partition key. Where the
+// event has no such field, or none is named, it is the user's id.
+func (p *Program) Key(dst []byte, event int, field string, v *Values) []byte {
+	if field != "" {
+		if value, ok := p.field(event, field, v); ok {
+			return append(dst, strings.Trim(value, `"`)...)
+		}
+	}
+	for i := range p.Events[event].parts {
+		if s := &p.Events[event].parts[i]; s.kind == slotUser {
+			start := len(dst)
+			dst = s.append(dst, v)
+			text := strings.Trim(string(dst[start:]), `"`)
+			return append(dst[:start], text...)
+		}
+	}
+	return strconv.AppendUint(dst, v.UserID, 10)
+}
+
+func (p *Program) field(event int, name string, v *Values) (value string, ok bool) {
+	line := p.Append(nil, event, v)
+	_ = Walk(line, func(f Field) error {
+		if !ok && string(f.Key) == name && f.Kind != Null {
+			value, ok = string(line[f.Start:f.End]), true
+		}
+		return nil
+	})
+	return value, ok
+}
+
+// ParseTime reads a time field of a row: ns since 1970.
+func (p *Program) ParseTime(key, value []byte) (ns int64, ok bool) {
+	for _, f := range p.TimeKeys[string(key)] {
+		if ns, ok = f.Parse(value); ok {
+			return ns, true
+		}
+	}
+	return 0, false
+}
+
+// patternForm splits U%010d into what stands around the digits.
+func patternForm(pattern string, quoted bool) (UserForm, error) {
+	before, rest, ok := strings.Cut(pattern, "%")
+	digits, after, ok2 := strings.Cut(rest, "d")
+	if !ok || !ok2 {
+		return UserForm{}, fmt.Errorf("pattern %q: want one %%d or %%0Nd", pattern)
+	}
+	width, err := 0, error(nil)
+	if digits != "" {
+		if width, err = strconv.Atoi(strings.TrimPrefix(digits, "0")); err != nil {
+			return UserForm{}, fmt.Errorf("pattern %q: want one %%d or %%0Nd", pattern)
+		}
+	}
+	f := UserForm{Prefix: before, Suffix: after, Width: width, Padded: width > 0}
+	if quoted {
+		f.Prefix, f.Suffix = `"`+f.Prefix, f.Suffix+`"`
+	}
+	return f, nil
+}
