@@ -11,8 +11,6 @@ import (
 	"kreplay/pkg/local"
 )
 
-func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
-
 // body500 is a PutRecords body of 500 records of 400 bytes.
 func body500() []byte {
 	data := bytes.Repeat([]byte(`{"id":"0123456789abcdef","k":"value"}  `), 11)[:400]

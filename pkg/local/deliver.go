@@ -228,8 +228,8 @@ func (o *press) lay(p *Pipeline, recs []rec) []string {
 func (o *press) cut() int {
 	at := len(o.plain) * 6 / 10
 	for _, r := range o.rows {
-		if at == r.end || at == r.end+1 {
-			return max(r.end-1, 0)
+		if r.end > 1 && (at == r.end || at == r.end+1) {
+			return r.end - 1
 		}
 	}
 	return at

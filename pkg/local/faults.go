@@ -58,7 +58,7 @@ type Faults struct {
 type Planted struct {
 	Kind   string
 	Data   []byte // the record as it was sent
-	Object string // key of the object, with slashes, relative to the lake
+	Object string // key of the object, with slashes, relative to the lake; for Dropped where the record belonged
 	Seq    string // sequence number
 }
 

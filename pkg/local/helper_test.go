@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -96,31 +97,47 @@ func put(t testing.TB, c *kinesis.Client, from, to int) (failed int) {
 	return failed
 }
 
-// lake returns what the objects hold, by key. A damaged gzip gives what is readable.
-func lake(t testing.TB, dir string) map[string]string {
+// names lists the keys of the visible objects.
+func names(t testing.TB, dir string) (keys []string) {
 	t.Helper()
-	all := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || strings.HasPrefix(e.Name(), ".")) {
+			return nil
 		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if strings.HasSuffix(path, ".gz") {
-			z, err := gzip.NewReader(bytes.NewReader(b))
-			if err != nil {
-				return err
-			}
-			b, _ = io.ReadAll(z) // a truncated object ends in an error
-		}
-		key, err := filepath.Rel(dir, path)
-		all[filepath.ToSlash(key)] = string(b)
+		key, _ := filepath.Rel(dir, path)
+		keys = append(keys, filepath.ToSlash(key))
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	return keys
+}
+
+// lakeObject reads an object. A damaged gzip gives what is readable.
+func lakeObject(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(path, ".gz") {
+		return string(b)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ = io.ReadAll(z) // a truncated object ends in an error
+	return string(b)
+}
+
+// lake returns what the objects hold, by key.
+func lake(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, key := range names(t, dir) {
+		all[key] = lakeObject(t, filepath.Join(dir, key))
 	}
 	return all
 }

@@ -36,7 +36,7 @@ type Pipeline struct {
 	ctx    context.Context
 	cancel context.CancelFunc // ends the deliverer
 	done   sync.WaitGroup
-	close  sync.Once
+	once   sync.Once
 	err    error // of Close
 }
 
@@ -135,7 +135,7 @@ func (p *Pipeline) sorted() []*stream {
 // Close answers the requests that are under way, delivers what is buffered,
 // and waits for all that Start started. A second Close returns what the first did.
 func (p *Pipeline) Close() error {
-	p.close.Do(func() { p.err = p.shut() })
+	p.once.Do(func() { p.err = p.shut() })
 	return p.err
 }
 

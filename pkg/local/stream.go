@@ -81,7 +81,8 @@ const seqHead = "496700000000000000000000000000000000"
 
 func appendSeq(dst []byte, seq uint64) []byte {
 	dst = append(dst, seqHead...)
-	digits := strconv.AppendUint(nil, seq, 10)
+	var room [20]byte // on the stack: this runs once a record
+	digits := strconv.AppendUint(room[:0], seq, 10)
 	for range 20 - len(digits) {
 		dst = append(dst, '0')
 	}
