@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"kreplay/pkg/account"
 	"kreplay/pkg/report"
 	"kreplay/pkg/scenario"
 )
@@ -71,4 +72,66 @@ func (r *Result) doubts(s Stage) (list []string) {
 		}
 	}
 	return list
+}
+
+// Report turns a result into the value that all writers share.
+func (r *Result) Report() report.Report {
+	m, led := r.Ledger.Manifest, r.Ledger
+	totals := led.Totals()
+	rep := report.Report{
+		Format: 1,
+		Run: report.Run{
+			ID: m.Run, Scenario: m.Scenario, Digest: m.Digest, Seed: m.Seed, Users: m.Users,
+			Anchor: m.Anchor, Started: m.Started, Finished: led.Ended,
+		},
+		Push: report.Push{
+			Planned: m.Planned, Acked: totals.Acked, Refused: totals.Refused, Unknown: totals.Unknown, Unsent: totals.Unsent,
+			Attempts: led.Attempts.Records(), Throttled: led.Throttled(), Requests: led.Attempts.Requests,
+			Seconds: led.Ended.Sub(m.Started).Seconds(), Shards: []struct{}{},
+		},
+		Stages: []report.Stage{}, LogTypes: []report.LogType{}, Aggregate: []struct{}{}, Expectations: []struct{}{},
+		Differences: report.Differences{Total: r.Total, Samples: []report.Sample{}},
+	}
+	rep.Verdict, rep.Reasons = r.verdict()
+	if rep.Reasons == nil {
+		rep.Reasons = []string{}
+	}
+	if m.Planned > 0 {
+		rep.Push.Amplification = float64(rep.Push.Attempts) / float64(m.Planned)
+	}
+	if rep.Push.Seconds > 0 {
+		rep.Push.RecordsPerSecond = float64(totals.Acked) / rep.Push.Seconds
+	}
+	for _, s := range r.Stages {
+		addStage(&rep, s)
+	}
+	for _, d := range r.Samples {
+		sample := report.Sample{LogType: d.LogType, Kind: d.Kind, Object: d.Object, Offset: d.Offset, Detail: d.Detail}
+		if d.LogType != "" {
+			sample.ID = d.ID.String()
+		}
+		rep.Differences.Samples = append(rep.Differences.Samples, sample)
+	}
+	return rep
+}
+
+func addStage(rep *report.Report, s Stage) {
+	t := s.Tally
+	rep.Stages = append(rep.Stages, report.Stage{
+		Name: s.Name, Objects: s.Objects, Bytes: s.Bytes, Rows: t.Rows, States: states(t.States),
+		Duplicates: report.Duplicates{Producer: t.Producer, Pipeline: t.Pipeline},
+		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged,
+	})
+	for _, l := range t.LogTypes {
+		rep.LogTypes = append(rep.LogTypes, report.LogType{
+			Name: l.Name, Stage: s.Name, Planned: l.Planned, States: states(l.States), Duplicates: l.Duplicates,
+		})
+	}
+}
+
+func states(s account.States) report.States {
+	return report.States{
+		Delivered: s.Delivered, Mutated: s.Mutated, Rejected: s.Rejected, Missing: s.Missing,
+		InFlight: s.InFlight, Undecided: s.Undecided, Absent: s.Absent,
+	}
 }

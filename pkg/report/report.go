@@ -1,0 +1,166 @@
+// Package report writes what a run found: one value, many writers.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Verdict is what a run proves.
+type Verdict string
+
+// The verdicts.
+const (
+	Pass         Verdict = "pass"
+	Fail         Verdict = "fail"
+	Inconclusive Verdict = "inconclusive"
+	Aborted      Verdict = "aborted"
+)
+
+// A Report is the JSON report, format 1. Durations are in ms, sizes in bytes.
+// What this version does not measure is null or empty: slip_ms, put_ms, lag_ms,
+// shards, aggregate, expectations.
+type Report struct {
+	Format       int         `json:"format"`
+	Verdict      Verdict     `json:"verdict"`
+	Reasons      []string    `json:"reasons"`
+	Run          Run         `json:"run"`
+	Push         Push        `json:"push"`
+	Stages       []Stage     `json:"stages"`
+	LogTypes     []LogType   `json:"log_types"`
+	Aggregate    []struct{}  `json:"aggregate"`
+	Expectations []struct{}  `json:"expectations"`
+	Differences  Differences `json:"differences"`
+}
+
+// Run names the run.
+type Run struct {
+	ID       string    `json:"id"`
+	Scenario string    `json:"scenario"`
+	Digest   string    `json:"digest"`
+	Seed     uint64    `json:"seed"`
+	Users    uint64    `json:"users"`
+	Anchor   time.Time `json:"anchor"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+}
+
+// Push is the sending side: records by final fate, attempts counted one by one.
+type Push struct {
+	Planned          uint64     `json:"planned"`
+	Acked            uint64     `json:"acked"`
+	Refused          uint64     `json:"refused"`
+	Unknown          uint64     `json:"unknown"`
+	Unsent           uint64     `json:"unsent"`
+	Attempts         uint64     `json:"attempts"`
+	Amplification    float64    `json:"amplification"` // attempts per planned record
+	Throttled        uint64     `json:"throttled"`
+	Bytes            *uint64    `json:"bytes"`
+	Requests         uint64     `json:"requests"`
+	Seconds          float64    `json:"seconds"`
+	RecordsPerSecond float64    `json:"records_per_second"`
+	Slip             *struct{}  `json:"slip_ms"`
+	Put              *struct{}  `json:"put_ms"`
+	Shards           []struct{} `json:"shards"`
+}
+
+// States counts records by state.
+type States struct {
+	Delivered uint64 `json:"delivered"`
+	Mutated   uint64 `json:"mutated"`
+	Rejected  uint64 `json:"rejected"`
+	Missing   uint64 `json:"missing"`
+	InFlight  uint64 `json:"in_flight"`
+	Undecided uint64 `json:"undecided"`
+	Absent    uint64 `json:"absent"`
+}
+
+// A Stage is the account of one stage.
+type Stage struct {
+	Name    string `json:"name"`
+	Objects int    `json:"objects"`
+	Bytes   int64  `json:"bytes"`
+	Rows    uint64 `json:"rows"`
+	States
+	Duplicates Duplicates `json:"duplicates"`
+	Strangers  uint64     `json:"strangers"`
+	Foreign    uint64     `json:"foreign"`
+	Damaged    uint64     `json:"damaged"` // unreadable spans
+	Misplaced  *uint64    `json:"misplaced"`
+	Lag        *struct{}  `json:"lag_ms"`
+}
+
+// Duplicates are charged to whoever can have made them.
+type Duplicates struct {
+	Producer uint64 `json:"producer"`
+	Pipeline uint64 `json:"pipeline"`
+}
+
+// A LogType is one log type's share of a stage.
+type LogType struct {
+	Name    string `json:"name"`
+	Stage   string `json:"stage"`
+	Planned uint64 `json:"planned"`
+	States
+	Duplicates uint64 `json:"duplicates"`
+}
+
+// Differences holds how many there are, and the first of them.
+type Differences struct {
+	Total   uint64   `json:"total"`
+	Samples []Sample `json:"samples"`
+}
+
+// A Sample names one difference.
+type Sample struct {
+	ID      string `json:"id"`
+	LogType string `json:"log_type"`
+	Kind    string `json:"kind"`
+	Object  string `json:"object"`
+	Offset  int64  `json:"offset"`
+	Detail  string `json:"detail"`
+}
+
+// An Output is one report that was asked for.
+type Output struct {
+	Format string // text or json
+	File   string // empty: standard output
+}
+
+// ParseOutput reads FORMAT or FORMAT=FILE.
+func ParseOutput(spec string) (Output, error) {
+	format, file, named := strings.Cut(spec, "=")
+	if format != "text" && format != "json" || named && file == "" {
+		return Output{}, fmt.Errorf("%q: want text or json, with =FILE to write a file", spec)
+	}
+	return Output{format, file}, nil
+}
+
+// Write writes r in the output's format.
+func (o Output) Write(w io.Writer, r Report) error {
+	if o.Format == "json" {
+		return JSON(w, r)
+	}
+	return Text(w, r)
+}
+
+// JSON writes r as indented JSON.
+func JSON(w io.Writer, r Report) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}
+
+// Count writes n with commas between thousands.
+func Count(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,73 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// shown is how many differences the text report names; all are on disk.
+const shown = 20
+
+// Text writes r for people: the verdict, what failed, then the account.
+func Text(w io.Writer, r Report) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: %s\n", strings.ToUpper(string(r.Verdict)), r.Run.Scenario, headline(r))
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(&b, "  - %s\n", reason)
+	}
+	p := r.Push
+	fmt.Fprintf(&b, "\npush   %s planned, %s acked, %s refused, %s unknown, %s unsent\n", Count(p.Planned), Count(p.Acked), Count(p.Refused), Count(p.Unknown), Count(p.Unsent))
+	fmt.Fprintf(&b, "       %s attempts in %s requests, %.3f a record, %s throttled; %.1f s, %s records/s\n", Count(p.Attempts), Count(p.Requests),
+		p.Amplification, Count(p.Throttled), p.Seconds, Count(uint64(p.RecordsPerSecond)))
+	for _, s := range r.Stages {
+		fmt.Fprintf(&b, "%-6s %s objects, %s bytes, %s rows: %s delivered, %s mutated, %s missing, %s in flight, %s undecided, %s absent\n", s.Name,
+			Count(uint64(s.Objects)), Count(uint64(s.Bytes)), Count(s.Rows), Count(s.Delivered), Count(s.Mutated), Count(s.Missing), Count(s.InFlight), Count(s.Undecided), Count(s.Absent))
+		fmt.Fprintf(&b, "       duplicates: %s by the producer, %s by the pipeline; %s strangers, %s foreign rows, %s unreadable spans\n",
+			Count(s.Duplicates.Producer), Count(s.Duplicates.Pipeline), Count(s.Strangers), Count(s.Foreign), Count(s.Damaged))
+	}
+	logTypes(&b, r.LogTypes)
+	differences(&b, r)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func headline(r Report) string {
+	if len(r.Stages) == 0 {
+		return fmt.Sprintf("%s planned, no stage verified", Count(r.Push.Planned))
+	}
+	s := r.Stages[0]
+	return fmt.Sprintf("%s planned, %s delivered, %s missing, %s duplicates, %s mutated", Count(r.Push.Planned), Count(s.Delivered),
+		Count(s.Missing), Count(s.Duplicates.Producer+s.Duplicates.Pipeline), Count(s.Mutated))
+}
+
+func logTypes(b *strings.Builder, types []LogType) {
+	b.WriteByte('\n')
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "planned\tdelivered\tmissing\tduplicates\tmutated\t  log type")
+	for _, l := range types {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t  %s\n", Count(l.Planned), Count(l.Delivered), Count(l.Missing), Count(l.Duplicates), Count(l.Mutated), l.Name)
+	}
+	_ = t.Flush() // a strings.Builder does not fail
+}
+
+func differences(b *strings.Builder, r Report) {
+	if r.Differences.Total == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s differences; all of them are in differences.ndjson of the run directory\n", Count(r.Differences.Total))
+	for i, d := range r.Differences.Samples {
+		if i == shown {
+			break
+		}
+		fmt.Fprintf(b, "  %-10s %s %s", d.Kind, d.ID, d.LogType)
+		if d.Object != "" {
+			fmt.Fprintf(b, " in %s at byte %d", d.Object, d.Offset)
+		}
+		if d.Detail != "" {
+			fmt.Fprintf(b, ": %s", d.Detail)
+		}
+		b.WriteByte('\n')
+	}
+}
