@@ -42,6 +42,9 @@ func TestSizeCutsObjects(t *testing.T) {
 			t.Errorf("%s has %d bytes, a record too many", key, len(object))
 		}
 	}
+	if f := p.Planted(); len(f) > 0 {
+		t.Errorf("%d faults in a pipeline without any: %v", len(f), f[0])
+	}
 	if small > 1 {
 		t.Errorf("%d objects below the size, want the last one only", small)
 	}

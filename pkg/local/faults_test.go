@@ -2,9 +2,10 @@ package local_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
-	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,6 +41,11 @@ func TestPlantedFaultsAreExact(t *testing.T) {
 			if kinds[local.Dropped] != 20 || kinds[local.Duplicated] != 30 || kinds[local.Corrupted] != 40 || kinds[local.Truncated] != 3 || kinds[local.Cut] < 3 {
 				t.Errorf("gzip %v, seed %d: planted %v", gz, seed, kinds)
 			}
+			for _, f := range p.Planted() {
+				if f.Kind == local.Truncated && gz && readable(t, dir, f.Object) {
+					t.Errorf("seed %d: %s is truncated and shows no damage", seed, f.Object)
+				}
+			}
 			got := rows(lake(t, dir))
 			strange := 0
 			for row, n := range got {
@@ -68,8 +74,13 @@ func TestLostAnswersAreStored(t *testing.T) {
 	for _, mode := range []string{local.LostError, local.LostReset} {
 		dir := t.TempDir()
 		p := start(t, local.Config{Lake: dir, Delimiter: "\n", Faults: local.Faults{LostEvery: 4, LostMode: mode}})
-		if failed := put(t, client(t, p, "AKID"), 0, 1200); failed != 3 {
-			t.Errorf("%s: %d calls failed, want 3", mode, failed)
+		c := client(t, p, "AKID")
+		if failed := put(t, c, 0, 1100); failed != 2 {
+			t.Errorf("%s: %d calls failed, want 2", mode, failed)
+		}
+		_, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: aws.String(streamName), Records: entries(1100, 1200)})
+		if reset := errors.Is(err, syscall.ECONNRESET); reset != (mode == local.LostReset) || !reset && code(err) != "InternalFailure" {
+			t.Errorf("%s: lost answer shows as %v", mode, err)
 		}
 		flush(t, p)
 		if n := len(p.Planted()); n != 300 {
@@ -171,11 +182,7 @@ func TestCorruptLetterKeepsStructureAndIdentity(t *testing.T) {
 
 // A configuration that cannot be carried out is refused with all its faults.
 func TestStartRefusesBadConfig(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = local.Start(t.Context(), ln, local.Config{
+	_, err := local.Start(t.Context(), listen(t), local.Config{
 		Streams: []local.StreamSpec{{Name: "a b", Shards: 1}, {Name: "a"}}, Delimiter: ";", Prefix: "../!{firehose:random-string}",
 		Faults: local.Faults{Drop: 3, Of: 2, LostEvery: 1, LostMode: "never"},
 	})

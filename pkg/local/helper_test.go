@@ -29,16 +29,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const streamName = "events"
 
-func start(t testing.TB, cfg local.Config) *local.Pipeline {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ln
+}
+
+func start(t testing.TB, cfg local.Config) *local.Pipeline {
+	t.Helper()
 	if cfg.Streams == nil {
 		cfg.Streams = []local.StreamSpec{{Name: streamName, Shards: 3}}
 	}
-	p, err := local.Start(t.Context(), ln, cfg)
+	p, err := local.Start(t.Context(), listen(t), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +135,21 @@ func lakeObject(t testing.TB, path string) string {
 	}
 	b, _ = io.ReadAll(z) // a truncated object ends in an error
 	return string(b)
+}
+
+// readable tells whether a gzip object decompresses without an error.
+func readable(t testing.TB, dir, key string) bool {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return false
+	}
+	_, err = io.Copy(io.Discard, z)
+	return err == nil
 }
 
 // lake returns what the objects hold, by key.

@@ -143,6 +143,9 @@ func TestGetRecordsSeesWhatWasPutInOrder(t *testing.T) {
 		it := iter(kinesis.GetShardIteratorInput{ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
 		for {
 			out := get(it, 40)
+			if len(out.Records) > 40 {
+				t.Errorf("%s: %d records, asked for 40", id, len(out.Records))
+			}
 			for _, r := range out.Records {
 				seen[string(r.Data)]++
 				if len(seqs) > 0 && *r.SequenceNumber <= seqs[len(seqs)-1] {

@@ -197,7 +197,7 @@ func TestWrongAccessKey(t *testing.T) {
 func TestAbortedRequestHurtsNobody(t *testing.T) {
 	p := start(t, local.Config{})
 	for range 20 {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL(), "http://"))
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.URL(), "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func post(t testing.TB, p *local.Pipeline, body string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -77,10 +77,8 @@ func (sc *scratch) unpack(s *stream, where string) *refusal {
 		if arena, err = decode(append(arena, e.key...), e.data); err != nil {
 			return garbled()
 		}
-		h, ok := hash{}, true
-		if e.hash == nil {
-			h = keyHash(e.key)
-		} else if h, ok = parseHash(e.hash); !ok {
+		h, ok := e.place()
+		if !ok {
 			return refuse("InvalidArgumentException", "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", e.hash)
 		}
 		buf := arena[start:len(arena):len(arena)]
@@ -93,6 +91,14 @@ func (sc *scratch) unpack(s *stream, where string) *refusal {
 		return refuse("InvalidArgumentException", "Records size exceeds 10 MB limit")
 	}
 	return nil
+}
+
+// place is where on the ring of hash keys e goes; false: its ExplicitHashKey is none.
+func (e *entry) place() (hash, bool) {
+	if e.hash != nil {
+		return parseHash(e.hash)
+	}
+	return keyHash(e.key), true
 }
 
 // at names entry i in an error message; PutRecord has no number.
