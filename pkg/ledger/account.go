@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"kreplay/pkg/record"
@@ -155,8 +156,12 @@ func (a *Account) settle(pieces []piece) {
 
 // window returns one more unknown attempt at all that is marked and not acked.
 func (a *Account) window(pieces []piece) (layer []piece) {
-	lost := state{fate: record.Unknown, code: uint32(len(a.codes)), unknowns: 1}
-	a.codes = append(a.codes, CodeCrash)
+	code := slices.Index(a.codes, CodeCrash)
+	if code < 0 {
+		code = len(a.codes)
+		a.codes = append(a.codes, CodeCrash)
+	}
+	lost := state{fate: record.Unknown, code: uint32(code), unknowns: 1}
 	seq := uint64(0)
 	add := func(end uint64) {
 		if seq < end {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"kreplay/pkg/record"
@@ -124,7 +125,7 @@ func (d *decoder) run() error {
 	count := d.uvarint()
 	key := d.uvarint()
 	fate, number := record.Fate(key&3), key>>2
-	if d.broken || count == 0 || fate > record.Refused {
+	if d.broken || count == 0 || fate > record.Refused || fate == record.Acked && number > 0 {
 		return errForeign
 	}
 	if next := d.a.Next; first >= next || count > next-first {
@@ -157,7 +158,11 @@ func (d *decoder) code() error {
 	if n == 0 || n > maxCode || n > uint64(len(d.rest)) || len(d.a.codes) > maxCodes+1 {
 		return errForeign
 	}
-	d.a.codes = append(d.a.codes, string(d.rest[:n]))
+	text := string(d.rest[:n])
+	if slices.Contains(d.a.codes, text) {
+		return errForeign
+	}
+	d.a.codes = append(d.a.codes, text)
 	d.rest = d.rest[n:]
 	return nil
 }

@@ -96,6 +96,9 @@ func writeManifest(dir string, m Manifest) error {
 	}
 	_, err = f.Write(append(text, '\n'))
 	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
