@@ -91,6 +91,13 @@ func (a *app) root() *cobra.Command {
 pushes them through a real Kinesis stream, and proves, record by record, what
 the ingestion path delivered to the lake.`,
 		Example:       "  kreplay run smoke --local",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q; see kreplay --help", args[0])
+			}
+			return nil
+		},
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
