@@ -90,7 +90,7 @@ func (a *app) root() *cobra.Command {
 		Long: `kreplay turns one user's captured action logs into the logs of a million users,
 pushes them through a real Kinesis stream, and proves, record by record, what
 the ingestion path delivered to the lake.`,
-		Example:       "  kreplay run smoke --local",
+		Example: "  kreplay run smoke --local",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("unknown command %q; see kreplay --help", args[0])

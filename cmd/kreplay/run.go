@@ -19,8 +19,8 @@ import (
 
 // How long a local stage must be quiet, and at most waited for (design.md, settle).
 const (
-	localQuiet = 2 * time.Second
-	localMax   = 30 * time.Second
+	localQuiet = "2s"
+	localMax   = "30s"
 )
 
 // outputFlags say which reports are written, and where.
@@ -128,6 +128,13 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if r.local && !job.Scenario.Settle.Set {
+		// As overrides they are in the manifest, so that verify waits no longer either.
+		r.src.set = append(r.src.set, "settle.quiet="+localQuiet, "settle.max="+localMax)
+		if job, err = r.src.job(c, args[0]); err != nil {
+			return err
+		}
+	}
 	id := replay.NewRunID(time.Now())
 	dir, err := runDir(r.dir, id)
 	if err != nil {
@@ -177,9 +184,6 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	client := kinesis.New(localConfig(pipe.URL()), name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
 	cfg.Push.Target = replay.Target{Sink: client, Stream: name, Endpoint: pipe.URL()}
 	cfg.Push.Stages = map[string]string{"raw": lake}
-	if !job.Scenario.Settle.Set {
-		cfg.Verify.Quiet, cfg.Verify.Max = localQuiet, localMax
-	}
 	return r.finish(ctx, job, cfg)
 }
 
