@@ -242,3 +242,15 @@ func TestLayersManyPieces(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The last attempt decides also when it stands in a layer of its own.
+func TestLayersKeepTheirOrder(t *testing.T) {
+	var l layers
+	for i := range uint64(2 * batchSize) {
+		l.add(piece{2 * i, 2*i + 1, state{fate: record.Refused, code: 1}})
+	}
+	l.add(piece{0, 1, state{fate: record.Refused, code: 2}})
+	if got := l.all(); len(got) != 2*batchSize || got[0].code != 2 || got[1].code != 1 {
+		t.Errorf("%d pieces, the first two %+v", len(got), got[:2])
+	}
+}
