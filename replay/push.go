@@ -53,7 +53,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if limits.RecordBytes == 0 {
 		limits.RecordBytes = batch.DefaultRecordBytes
 	}
-	if err := fits(job, plan, limits); err != nil {
+	if err := fits(plan, limits); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
@@ -82,7 +82,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 
 // fits refuses a plan with a record that the stream would refuse, before
 // anything is sent. The last user has the longest ids.
-func fits(job *Job, plan *generate.Plan, limits batch.Limits) error {
+func fits(plan *generate.Plan, limits batch.Limits) error {
 	var faults scenario.Faults
 	for _, c := range plan.Cohorts() {
 		for event := range c.Program.Events {

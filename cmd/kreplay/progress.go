@@ -70,6 +70,7 @@ func plainProgress(w io.Writer) func(replay.Progress) {
 func progressLine(p replay.Progress) string {
 	secs := max(p.Elapsed.Seconds(), 0.001)
 	switch p.Phase {
+	case replay.PhasePush:
 	case replay.PhaseSettle:
 		return fmt.Sprintf("settle  waiting until nothing new has come, %s", round(p.Elapsed))
 	case replay.PhaseVerify:

@@ -57,7 +57,7 @@ func (a *Account) Settle(s generate.Slice, fates iter.Seq[ledger.Span], settled 
 	t := w.tally
 	t.Rows, t.Foreign, t.Strangers, t.Damaged, t.Unrecorded = a.rows, a.foreign, a.strange, a.damaged, a.unrecorded
 	for _, l := range t.LogTypes {
-		t.States.add(l.States)
+		t.add(l.States)
 	}
 	return t, t.Check()
 }

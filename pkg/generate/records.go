@@ -77,6 +77,7 @@ func endsInNewline(sc *scenario.Scenario, cohorts []*Cohort) bool {
 		return true
 	case scenario.NewlineRemove:
 		return false
+	case scenario.NewlineAuto:
 	}
 	return len(cohorts) > 0 && cohorts[0].Program.Newline
 }
