@@ -34,6 +34,10 @@ func Compile(t *Template, rules []scenario.Rule) (*Program, error) {
 			c.faults = append(c.faults, scenario.Fault{Pos: rules[i].Pos, Msg: fmt.Sprintf("rewrite: %q matches no field of template %s", rules[i].Field, t.Dir)})
 		}
 	}
+	if len(c.slots) > record.MaxSlot {
+		c.faults = append(c.faults, scenario.Fault{Pos: scenario.Pos{File: t.Dir, Line: 1, Col: 1},
+			Msg: fmt.Sprintf("%d distinct uuids; a template can have at most %d: leave out some fields of role uuid", len(c.slots), record.MaxSlot)})
+	}
 	if err := c.faults.Err(); err != nil {
 		return nil, err
 	}
