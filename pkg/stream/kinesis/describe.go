@@ -30,6 +30,9 @@ func (c *Client) Describe(ctx context.Context) (Info, error) {
 		return Info{}, c.explain(err)
 	}
 	d := res.StreamDescriptionSummary
+	if d == nil {
+		return Info{}, c.explain(errBroken) // not a Kinesis
+	}
 	info := Info{
 		Name: aws.ToString(d.StreamName), ARN: aws.ToString(d.StreamARN), Status: string(d.StreamStatus),
 		OpenShards: int(aws.ToInt32(d.OpenShardCount)), MaxRecordBytes: defaultRecordKiB << 10, Tags: map[string]string{},

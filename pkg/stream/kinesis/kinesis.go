@@ -8,6 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +18,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"kreplay/pkg/record"
 )
@@ -28,6 +32,9 @@ var (
 	ErrInvalid     = errors.New("request is refused")
 )
 
+// errBroken is an answer that does not fit its request.
+var errBroken = errors.New("answer is broken")
+
 // Options shape a Client. The zero value is usable.
 type Options struct {
 	Requests int           // requests in flight: as many connections are kept; 0: 32
@@ -38,7 +45,7 @@ type Options struct {
 // concurrent use.
 type Client struct {
 	api      *sdk.Client
-	http     *awshttp.BuildableClient
+	http     *http.Client
 	stream   string
 	endpoint string
 	region   string
@@ -57,28 +64,49 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 	if !ok {
 		base = awshttp.NewBuildableClient()
 	}
-	base = base.WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost, t.MaxIdleConns = o.Requests, o.Requests })
-	c := &Client{http: base, stream: stream, region: cfg.Region, endpoint: aws.ToString(cfg.BaseEndpoint), timeout: o.Timeout}
+	pool := base.GetTransport() // a copy; the SDK would hide the one in use from Close
+	pool.MaxIdleConnsPerHost, pool.MaxIdleConns = o.Requests, o.Requests
+	c := &Client{stream: stream, region: cfg.Region, endpoint: aws.ToString(cfg.BaseEndpoint), timeout: o.Timeout}
+	c.http = &http.Client{Transport: pool, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if cfg.Credentials != nil {
+		cfg.Credentials = provider{cfg.Credentials}
+	}
 	c.api = sdk.NewFromConfig(cfg, func(so *sdk.Options) {
-		so.HTTPClient = keepBody{base}
+		so.HTTPClient = keepBody{c.http}
 		so.Retryer = aws.NopRetryer{}
 	})
 	return c
 }
 
 // Close drops idle connections.
-func (c *Client) Close() { c.http.GetTransport().CloseIdleConnections() }
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// provider makes its failures ErrCredentials: they look like Kinesis's otherwise.
+type provider struct{ aws.CredentialsProvider }
+
+func (p provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	found, err := p.CredentialsProvider.Retrieve(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", ErrCredentials, err)
+	}
+	return found, err
+}
+
+// IsCredentialsProvider lets the SDK see what p wraps: anonymous requests stay unsigned.
+func (p provider) IsCredentialsProvider(target aws.CredentialsProvider) bool {
+	return aws.IsCredentialsProvider(p.CredentialsProvider, target)
+}
 
 // keepBody hides the request body's Close from the SDK, which closes it as soon
 // as response headers arrive; net/http may still be reading it then, and the call
 // fails after the records were stored (smithy-go transport/http/client.go; aws-sdk-go-v2 #2737).
-type keepBody struct{ *awshttp.BuildableClient }
+type keepBody struct{ *http.Client }
 
 func (k keepBody) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		r.Body = io.NopCloser(r.Body)
 	}
-	return k.BuildableClient.Do(r)
+	return k.Client.Do(r)
 }
 
 // Put sends recs in one PutRecords call.
@@ -92,12 +120,15 @@ func (c *Client) Put(ctx context.Context, recs []record.Record) ([]record.Outcom
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	res, err := c.api.PutRecords(ctx, in)
+	var sent atomic.Bool // or about to be
+	res, err := c.api.PutRecords(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+	}), in)
 	if err == nil && len(res.Records) != len(recs) {
-		err = fmt.Errorf("kinesis: %d outcomes for %d records", len(res.Records), len(recs))
+		err = fmt.Errorf("kinesis: %d outcomes for %d records: %w", len(res.Records), len(recs), errBroken)
 	}
 	if err != nil {
-		return c.failed(recs, err)
+		return c.failed(recs, err, sent.Load())
 	}
 	out := make([]record.Outcome, len(recs))
 	for i, e := range res.Records {
@@ -124,8 +155,8 @@ func outcome(id record.ID, e types.PutRecordsResultEntry) record.Outcome {
 }
 
 // failed judges a call that brought no outcomes.
-func (c *Client) failed(recs []record.Record, err error) ([]record.Outcome, error) {
-	fate, code, fatal := judge(err)
+func (c *Client) failed(recs []record.Record, err error, sent bool) ([]record.Outcome, error) {
+	fate, code, fatal := judge(err, sent)
 	out := make([]record.Outcome, len(recs))
 	for i := range recs {
 		out[i] = record.Outcome{ID: recs[i].ID, Fate: fate, Code: code, Err: err}
@@ -143,11 +174,11 @@ var throttles = map[string]bool{
 }
 
 // judge says what an error of a call means for its records. Only an answer that
-// says so, or a connection that was never made, is a sure refusal.
-func judge(err error) (fate record.Fate, code string, fatal bool) {
+// says so, or a connection that was never had, is a sure refusal.
+func judge(err error, sent bool) (fate record.Fate, code string, fatal bool) {
 	var answer *awshttp.ResponseError
 	var api smithy.APIError
-	var dial *net.OpError
+	var send *smithyhttp.RequestSendError
 	var network net.Error
 	status := 0
 	if errors.As(err, &answer) {
@@ -158,13 +189,17 @@ func judge(err error) (fate record.Fate, code string, fatal bool) {
 		return record.Refused, "throttled", false
 	case status >= 400 && status < 500:
 		return record.Refused, fmt.Sprintf("http-%d", status), true
+	case !sent && errors.As(err, &send):
+		return record.Refused, "unreachable", false
+	case !sent:
+		return record.Refused, "not-sent", false // no credentials yet, or cancelled before
 	case status >= 500:
 		return record.Unknown, fmt.Sprintf("http-%d", status), false
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return record.Refused, "unreachable", false
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return record.Unknown, "timeout", false
-	case status == http.StatusOK:
+	case errors.Is(err, context.Canceled):
+		return record.Unknown, "canceled", false
+	case status == http.StatusOK, errors.Is(err, errBroken):
 		return record.Unknown, "broken-answer", false
 	}
 	return record.Unknown, "reset", false
@@ -173,10 +208,15 @@ func judge(err error) (fate record.Fate, code string, fatal bool) {
 // explain turns an error into one sentence with the next step.
 func (c *Client) explain(err error) error {
 	var api smithy.APIError
+	var answer *awshttp.ResponseError
+	var send *smithyhttp.RequestSendError
 	var network *net.OpError
 	where := c.region
 	if c.endpoint != "" {
 		where = c.endpoint
+	}
+	if errors.Is(err, ErrCredentials) {
+		return fmt.Errorf("stream %q at %s: no credentials; check --profile or AWS_ACCESS_KEY_ID: %w", c.stream, where, cause(err))
 	}
 	if errors.As(err, &api) {
 		switch code := api.ErrorCode(); code {
@@ -187,15 +227,25 @@ func (c *Client) explain(err error) error {
 		case "AccessDeniedException":
 			return fmt.Errorf("stream %q at %s: access is not allowed (%s); the role needs kinesis:PutRecords, DescribeStreamSummary and ListTagsForStream: %w", c.stream, where, code, ErrDenied)
 		default:
-			return fmt.Errorf("stream %q at %s: %s: %s: %w", c.stream, where, code, api.ErrorMessage(), ErrInvalid)
+			return fmt.Errorf("stream %q at %s: %s: %s: %w", c.stream, where, code, strings.Join(strings.Fields(api.ErrorMessage()), " "), ErrInvalid)
 		}
 	}
-	if errors.As(err, &network) {
-		return fmt.Errorf("no server answers at %s (%v); check --endpoint-url and the network: %w", where, network.Err, ErrUnreachable)
+	if errors.As(err, &answer) && answer.HTTPStatusCode() >= 400 {
+		return fmt.Errorf("stream %q at %s: HTTP %d, not by Kinesis; is a proxy in between?: %w", c.stream, where, answer.HTTPStatusCode(), ErrInvalid)
 	}
-	var signing *smithy.OperationError
-	if errors.As(err, &signing) {
-		return fmt.Errorf("stream %q at %s: %w", c.stream, where, signing.Err)
+	if errors.As(err, &send) && errors.As(err, &network) {
+		return fmt.Errorf("no server answers at %s (%w); check --endpoint-url and the network: %w", where, network.Err, ErrUnreachable)
 	}
-	return fmt.Errorf("stream %q at %s: %w", c.stream, where, err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no server answers at %s in time; check --endpoint-url and the network: %w", where, ErrUnreachable)
+	}
+	return fmt.Errorf("stream %q at %s: %w", c.stream, where, cause(err))
+}
+
+// cause is err without the operation's name.
+func cause(err error) error {
+	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return op.Err
+	}
+	return err
 }
