@@ -20,11 +20,12 @@ type Sink interface {
 
 // RetryOptions say how records are sent again.
 type RetryOptions struct {
-	Base, Most time.Duration // backoff: full jitter in [0, Base·2^n), capped; 0: 50 ms, 5 s
+	Base, Most time.Duration // backoff: full jitter in [0, Base·2^n) after attempt n, capped; 0: 50 ms, 5 s
 	Attempts   int           // at most, for one record; 0: 50
 	Hold       bool          // leave records of unknown fate: they may be stored not at all
 	// Attempt is told of every attempt, before anything is sent again: an
-	// unknown attempt is on disk before its resend. Its error ends the Put.
+	// unknown attempt is on disk before its resend. It does not keep the slices.
+	// Its error ends the Put.
 	Attempt func([]record.Record, []record.Outcome) error
 }
 

@@ -77,11 +77,14 @@ func summary(status string) string {
 func TestCreateWaitsUntilActive(t *testing.T) {
 	c := script(t, map[string][]string{
 		"CreateStream":          {""},
-		"DescribeStreamSummary": {summary("CREATING"), summary("ACTIVE")},
+		"DescribeStreamSummary": {summary("CREATING"), summary("ACTIVE"), summary("UPDATING")},
 		"ListTagsForStream":     {`{"Tags":[],"HasMoreTags":false}`},
 	})
 	if err := c.Create(t.Context(), 1, nil); err != nil {
 		t.Error(err)
+	}
+	if got, err := c.Describe(t.Context()); err != nil || got.Status != "UPDATING" {
+		t.Errorf("after two looks: got %q, %v, want the third", got.Status, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -210,7 +211,6 @@ func (c *Client) explain(err error) error {
 	var api smithy.APIError
 	var answer *awshttp.ResponseError
 	var send *smithyhttp.RequestSendError
-	var network *net.OpError
 	where := c.region
 	if c.endpoint != "" {
 		where = c.endpoint
@@ -230,11 +230,18 @@ func (c *Client) explain(err error) error {
 			return fmt.Errorf("stream %q at %s: %s: %s: %w", c.stream, where, code, strings.Join(strings.Fields(api.ErrorMessage()), " "), ErrInvalid)
 		}
 	}
-	if errors.As(err, &answer) && answer.HTTPStatusCode() >= 400 {
-		return fmt.Errorf("stream %q at %s: HTTP %d, not by Kinesis; is a proxy in between?: %w", c.stream, where, answer.HTTPStatusCode(), ErrInvalid)
+	if errors.As(err, &send) {
+		why := send.Err
+		if at, ok := errors.AsType[*url.Error](why); ok {
+			why = at.Err
+		}
+		if network, ok := errors.AsType[*net.OpError](why); ok {
+			why = network.Err
+		}
+		return fmt.Errorf("no server answers at %s (%w); check --endpoint-url and the network: %w", where, why, ErrUnreachable)
 	}
-	if errors.As(err, &send) && errors.As(err, &network) {
-		return fmt.Errorf("no server answers at %s (%w); check --endpoint-url and the network: %w", where, network.Err, ErrUnreachable)
+	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
+		return fmt.Errorf("stream %q at %s: HTTP %d without a readable answer; is a proxy in between?: %w", c.stream, where, answer.HTTPStatusCode(), ErrInvalid)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no server answers at %s in time; check --endpoint-url and the network: %w", where, ErrUnreachable)
