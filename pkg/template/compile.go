@@ -100,7 +100,7 @@ func (c *compiler) slot(role scenario.Role, f Field, value []byte) (s part, from
 	end = len(value)
 	switch role.Kind {
 	case scenario.User:
-		if u, form, ok := record.ParseUUID(inner); ok && role.Pattern == "" {
+		if u, form, ok := record.ParseUUID(inner); ok && f.Kind == String && role.Pattern == "" {
 			return c.uuid(u, form), 1, end - 1, nil
 		}
 		s.kind = slotUser
@@ -169,7 +169,11 @@ func (c *compiler) userForm(role scenario.Role, f Field, value, inner []byte) (U
 // decimalForm keeps quotes and zero-padded width.
 func decimalForm(role scenario.Role, f Field, value, inner []byte) (UserForm, error) {
 	if role.Pattern != "" {
-		return patternForm(role.Pattern, f.Kind == String)
+		form, err := patternForm(role.Pattern, f.Kind == String)
+		if err == nil && f.Kind != String && (form.Padded || form.Prefix+form.Suffix != "") {
+			err = fmt.Errorf("%s is no string, and %s is written as one", value, role.Pattern)
+		}
+		return form, err
 	}
 	n, err := strconv.ParseUint(string(inner), 10, 64)
 	if err != nil {

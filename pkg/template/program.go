@@ -123,17 +123,23 @@ func (f UserForm) append(dst []byte, n uint64) []byte {
 
 // MaxSize bounds the bytes of an event, whoever the user is.
 func (p *Program) MaxSize(event int) int {
-	const longest = 64 // of what a slot writes
+	const longest = 64 // of what a slot writes, text of a pattern aside
 	e := &p.Events[event]
-	return len(e.Line) + longest*len(e.parts)
+	n := len(e.Line) + longest*len(e.parts)
+	for i := range e.parts {
+		n += len(e.parts[i].user.Prefix) + len(e.parts[i].user.Suffix) + e.parts[i].user.Width
+	}
+	return n
 }
 
 // Key appends the text of a field of an event, its partition key. Where the
-// event has no such field, or none is named, it is the user's id.
+// event has no such field, an empty one, or none is named, it is the user's id.
 func (p *Program) Key(dst []byte, event int, field string, v *Values) []byte {
 	if field != "" {
 		if value, ok := p.field(event, field, v); ok {
-			return append(dst, strings.Trim(value, `"`)...)
+			if value = strings.Trim(value, `"`); value != "" { // Kinesis refuses an empty key
+				return append(dst, value...)
+			}
 		}
 	}
 	for i := range p.Events[event].parts {

@@ -82,6 +82,9 @@ func Read(fsys fs.FS, dir string) (*Template, error) {
 		if err := yaml.UnmarshalWithOptions(meta, &t.Meta, yaml.Strict()); err != nil {
 			return nil, fmt.Errorf("template: %s: %w", path.Join(dir, MetaFile), err)
 		}
+		if t.Template != 1 {
+			return nil, fmt.Errorf("template: %s: template: %d: this kreplay reads format 1", path.Join(dir, MetaFile), t.Template)
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		files, err := fs.Glob(fsys, path.Join(dir, "*.ndjson"))
 		if err != nil || len(files) == 0 {
@@ -126,7 +129,13 @@ func Write(dir string, t *Template) error {
 	for i, l := range t.LogTypes {
 		file := FileName(l.Name, i)
 		meta.Types = append(meta.Types, TypeRef{l.Name, file, len(l.Lines)})
-		data := append(bytes.Join(l.Lines, []byte("\n")), '\n')
+		var data []byte
+		for n, line := range l.Lines {
+			if bytes.ContainsAny(line, "\r\n") {
+				return fmt.Errorf("template: %s: record %d holds a line break, and a template has one record a line", l.Name, n+1)
+			}
+			data = append(append(data, line...), '\n')
+		}
 		if err := os.WriteFile(filepath.Join(dir, file), data, 0o644); err != nil {
 			return fmt.Errorf("template: %w", err)
 		}

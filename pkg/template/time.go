@@ -33,6 +33,9 @@ func FormOf(value []byte) (f Form, ns int64, ok bool) {
 		if n, err := strconv.ParseInt(string(whole), 10, 64); err == nil {
 			f.unit = unitOf(n)
 			ns, ok = f.Parse(value)
+			// Refused: what the number would not give back (+1, 007), and a fraction
+			// below zero, which counts the other way.
+			ok = ok && bytes.Equal(f.moveNumber(nil, text, 0), text) && (n >= 0 || len(whole) == len(text))
 			return f, ns, ok
 		}
 	}
@@ -41,17 +44,15 @@ func FormOf(value []byte) (f Form, ns int64, ok bool) {
 	}
 	for _, layout := range layouts {
 		f.layout = withFraction(layout, string(text))
-		t, err := time.Parse(f.layout, string(text))
+		// Not time.Parse: it would bring in the zone of the machine.
+		t, err := time.ParseInLocation(f.layout, string(text), time.UTC)
 		if err != nil {
 			continue
 		}
-		_, offset := t.Zone()
 		f.zone = t.Location()
-		if offset != 0 && f.zone == time.Local {
-			f.zone = time.FixedZone("", offset)
-		}
-		if t.In(f.zone).Format(f.layout) == string(text) {
-			return f, t.UnixNano(), true
+		// Through ns, which hold the years 1678 to 2261 only.
+		if ns = t.UnixNano(); unixNano(ns, 0).In(f.zone).Format(f.layout) == string(text) {
+			return f, ns, true
 		}
 	}
 	return f, 0, false
@@ -89,7 +90,8 @@ func withFraction(layout, text string) string {
 	return layout[:i+2] + "." + strings.Repeat("0", digits) + layout[i+2:]
 }
 
-// Parse reads a value of this form as ns since 1970.
+// Parse reads a value of this form as ns since 1970. A count in another unit is
+// of another form, even where both stand in fields of one name.
 func (f Form) Parse(value []byte) (ns int64, ok bool) {
 	if f.quoted {
 		if len(value) < 2 || value[0] != '"' {
@@ -103,7 +105,7 @@ func (f Form) Parse(value []byte) (ns int64, ok bool) {
 	}
 	whole, fraction, _ := bytes.Cut(value, []byte("."))
 	n, err := strconv.ParseInt(string(whole), 10, 64)
-	if err != nil {
+	if err != nil || unitOf(n) != f.unit {
 		return 0, false
 	}
 	ns = n * f.unit
