@@ -22,10 +22,12 @@ func (p *Plan) LogType(id record.ID) string {
 func (c *Cohort) Describe() []TypeInfo {
 	types := make([]TypeInfo, len(c.Program.LogTypes))
 	rank := make([]int, len(types))
+	for i, name := range c.Program.LogTypes {
+		types[i].Name = name
+	}
 	named := c.named()
 	for i, e := range c.Program.Events {
 		t := &types[e.LogType]
-		t.Name = c.Program.LogTypes[e.LogType]
 		t.Events++
 		r := 0
 		switch {

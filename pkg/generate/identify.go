@@ -31,6 +31,7 @@ type Match struct {
 type Scratch struct {
 	want, best []byte
 	ids        identity
+	candidates []uint32
 }
 
 // identity is what a row says of itself.
@@ -92,7 +93,7 @@ func (p *Plan) Identify(row []byte, s *Scratch) Match {
 		event := uint32(c.Program.Class[c.Program.SlotEvent[id.slot]])
 		return p.compare(row, id.user, []uint32{event}, s)
 	}
-	return p.compare(row, id.user, c.candidates(id.times), s)
+	return p.compare(row, id.user, c.candidates(id.times, s), s)
 }
 
 // inspect notes what one field says of the row's identity.
@@ -135,17 +136,17 @@ func (p *Plan) noteUUID(user uint32, slot int, id *identity) error {
 }
 
 // candidates returns the events that no uuid names and whose event time is
-// among the row's times.
-func (c *Cohort) candidates(times []timeValue) []uint32 {
-	for _, t := range times {
-		if events := c.byTime[t.ns-c.shift*1e9]; len(events) > 0 {
-			return events
-		}
-	}
+// among the row's times: any of them, since another time of the row may be the
+// event time of another event.
+func (c *Cohort) candidates(times []timeValue, s *Scratch) []uint32 {
 	if len(times) == 0 {
 		return c.timeless
 	}
-	return nil
+	s.candidates = s.candidates[:0]
+	for _, t := range times {
+		s.candidates = append(s.candidates, c.byTime[t.ns-c.shift*1e9]...)
+	}
+	return s.candidates
 }
 
 // compare finds the candidate that the row is, or was before it was changed.

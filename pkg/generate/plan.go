@@ -162,13 +162,22 @@ func (c *Cohort) start() (ns int64, ok bool) {
 	return 0, false
 }
 
+// captured is the event time of the first user's first event as captured; where
+// that user has no times, that of the first cohort that has.
+func (p *Plan) captured() time.Time {
+	for _, c := range append([]*Cohort{p.Cohort(0)}, p.cohorts...) {
+		if ns, ok := c.start(); ok {
+			return time.Unix(0, ns).UTC()
+		}
+	}
+	return time.Time{}
+}
+
 // place sets the anchor and each cohort's shift. Shifts are whole seconds, so
 // every form of time moves exactly and fractions stay as captured.
 func (p *Plan) place(anchor time.Time) {
 	if anchor.IsZero() {
-		if ns, ok := p.Cohort(0).start(); ok {
-			anchor = time.Unix(0, ns).UTC()
-		}
+		anchor = p.captured()
 	}
 	p.Anchor = anchor
 	for _, c := range p.cohorts {
@@ -190,8 +199,7 @@ func (p *Plan) AnchorBefore(now time.Time) time.Time {
 			}
 		}
 	}
-	first, _ := p.Cohort(0).start()
-	captured := time.Unix(0, first).UTC()
+	captured := p.captured()
 	shift := now.Add(-span).Unix() - captured.Unix() - 1
 	return captured.Add(time.Duration(shift) * time.Second)
 }

@@ -119,6 +119,7 @@ func TestFormsOfIDs(t *testing.T) {
 		{rule("u", scenario.User), `{"u":15}`, `{"u":77}`},
 		{rule("u", scenario.User), `{"u":"15"}`, `{"u":"77"}`},
 		{rule("u", scenario.User), `{"u":"0015"}`, `{"u":"0077"}`},
+		{rule("u", scenario.User), `{"u":"015"}`, `{"u":"077"}`},
 		{rule("u", scenario.User), `{"u":"0"}`, `{"u":"77"}`},
 		{pattern("u", scenario.User, "U%010d@x"), `{"u":"me"}`, `{"u":"U0000000077@x"}`},
 		{pattern("u", scenario.User, "%d"), `{"u":15}`, `{"u":77}`},
@@ -225,10 +226,12 @@ func TestMaxSize(t *testing.T) {
 		}
 		p := compile(t, []scenario.Rule{pattern("u", scenario.User, form("user")), pattern("n", scenario.Counter, form("counter")),
 			rule("id", scenario.UUID), rule("ts", scenario.Time)},
-			`{"u":"1","n":"1","ts":`+drawTime(t)+`,"id":"8c47be83c79b1545a901e9c730fa276e"}`)
+			`{"u":"1"}`, `{"n":"1"}`, `{"ts":`+drawTime(t)+`,"id":"8c47be83c79b1545a901e9c730fa276e"}`)
 		v := &Values{Tag: 1<<32 - 1, User: 1<<32 - 1, UserID: rapid.Uint64().Draw(t, "user"), CounterBase: 1<<64 - 9, Shift: rapid.Int64Range(-1e9, 1e9).Draw(t, "shift")}
-		if got := p.Append(nil, 0, v); len(got) > p.MaxSize(0) {
-			t.Errorf("%d bytes, MaxSize is %d: %s", len(got), p.MaxSize(0), got)
+		for i := range p.Events {
+			if got := p.Append(nil, i, v); len(got) > p.MaxSize(i) {
+				t.Errorf("%d bytes, MaxSize is %d: %s", len(got), p.MaxSize(i), got)
+			}
 		}
 	})
 }

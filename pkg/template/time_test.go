@@ -71,6 +71,17 @@ func TestFormsNameTheSameInstant(t *testing.T) {
 	}
 }
 
+// The unit goes by magnitude, as far as its last count.
+func TestUnits(t *testing.T) {
+	for n, want := range map[int64]int64{
+		0: 1e9, 1e11 - 1: 1e9, -1e11 + 1: 1e9, 1e11: 1e6, -1e11: 1e6, 1e14 - 1: 1e6, 1e14: 1e3, 1e17 - 1: 1e3, 1e17: 1, 1<<63 - 1: 1,
+	} {
+		if got := unitOf(n); got != want {
+			t.Errorf("unitOf(%d) = %d ns, want %d", n, got, want)
+		}
+	}
+}
+
 // What is no time, or could not be written again as it was, is refused.
 func TestNoTime(t *testing.T) {
 	for _, text := range []string{
