@@ -18,7 +18,7 @@ type Place struct {
 	Object string
 	Offset int64
 	Detail string // for a mutated row: the first difference
-	extra  bool   // not the record's first row
+	intact bool
 }
 
 // An Account counts the rows of one stage against a plan. Memory is a quarter
@@ -56,9 +56,10 @@ func (a *Account) See(m generate.Match, at Place) {
 	case generate.Planned:
 		i := a.plan.Index(m.User, m.Event)
 		before := a.counts.add(i, m.Intact)
-		at.extra = before.intact+before.mutated > 0
-		if (at.extra || !m.Intact) && a.mayKeep() {
-			at.Detail = m.Detail
+		class := len(a.plan.Cohort(m.User).Members(int(m.Event)))
+		extra := int(before.intact)+int(before.mutated) >= class
+		if (extra || !m.Intact) && a.mayKeep() {
+			at.Detail, at.intact = m.Detail, m.Intact
 			a.places[i] = append(a.places[i], at)
 		}
 	}

@@ -1,7 +1,9 @@
 package account
 
 import (
+	"cmp"
 	"iter"
+	"slices"
 
 	"kreplay/pkg/generate"
 	"kreplay/pkg/ledger"
@@ -55,11 +57,27 @@ func (a *Account) Settle(s generate.Slice, fates iter.Seq[ledger.Span], settled 
 		}
 	}
 	t := w.tally
-	t.Rows, t.Foreign, t.Strangers, t.Damaged, t.Unrecorded = a.rows, a.foreign, a.strange, a.damaged, a.unrecorded
+	t.Rows, t.Strangers, t.Damaged, t.Unrecorded = a.rows, a.strange, a.damaged, a.unrecorded
+	t.Foreign = a.foreign + a.others(s)
 	for _, l := range t.LogTypes {
 		t.add(l.States)
 	}
 	return t, t.Check()
+}
+
+// others counts the rows that other workers' slices own: to this one they are foreign.
+func (a *Account) others(s generate.Slice) (n uint64) {
+	first, end := a.plan.Range(s)
+	for user := range a.plan.UsersOf(generate.Slice{}) {
+		if u := uint64(user); first <= u && u < end {
+			continue
+		}
+		for event := range a.plan.Cohort(user).Program.Events {
+			rows := a.counts.get(a.plan.Index(user, uint32(event)))
+			n += uint64(rows.intact) + uint64(rows.mutated)
+		}
+	}
+	return n
 }
 
 // walk is one pass over the plan.
@@ -72,6 +90,7 @@ type walk struct {
 	span    ledger.Span
 	seq     uint64
 	fates   []ledger.Span // of the current user's records
+	charge  charge        // of the current class
 	tally   Tally
 }
 
@@ -125,14 +144,14 @@ func (w *walk) class(user uint32, c *generate.Cohort, first int) error {
 	intact := min(uint64(rows.intact), uint64(len(members)))
 	mutated := min(uint64(len(members))-intact, uint64(rows.mutated))
 	extra := uint64(rows.intact) + uint64(rows.mutated) - intact - mutated
-	var unknowns uint64
+	w.charge = charge{mutated: mutated, extra: extra}
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {
 		for _, event := range members {
 			span := w.fates[event]
 			if span.Fate != fate {
 				continue
 			}
-			unknowns += uint64(span.Unknowns)
+			w.charge.unknowns += uint64(span.Unknowns)
 			l := &w.tally.LogTypes[c.LogType[event]]
 			l.Planned++
 			d := Difference{ID: plan.ID(user, event), LogType: l.Name, Detail: span.Code}
@@ -159,7 +178,7 @@ func (w *walk) class(user uint32, c *generate.Cohort, first int) error {
 	if rows.mutated == 0 && extra == 0 {
 		return nil
 	}
-	return w.rows(plan.ID(user, uint32(first)), c.LogType[first], extra, unknowns)
+	return w.rows(plan.ID(user, uint32(first)), c.LogType[first])
 }
 
 func (w *walk) absent(s *States, fate record.Fate, d *Difference) {
@@ -178,36 +197,51 @@ func (w *walk) absent(s *States, fate record.Fate, d *Difference) {
 	}
 }
 
+// charge is what there is to name of one class.
+type charge struct {
+	mutated  uint64 // records whose only rows are mutated
+	extra    uint64 // rows beyond one a record
+	unknowns uint64 // attempts at its records that may have been stored
+}
+
 // rows charges the extra rows of a class and names each extra or mutated row.
-func (w *walk) rows(id record.ID, logType uint16, extra, unknowns uint64) error {
-	l := &w.tally.LogTypes[logType]
-	l.Duplicates += extra
-	producer := min(extra, unknowns)
+// Which of them are extra does not depend on the order in which they were seen:
+// intact rows count first, so a mutated row beside enough intact ones is extra.
+func (w *walk) rows(id record.ID, logType uint16) error {
+	l, c := &w.tally.LogTypes[logType], w.charge
+	l.Duplicates += c.extra
+	producer := min(c.extra, c.unknowns)
 	w.tally.Producer += producer
-	w.tally.Pipeline += extra - producer
-	c := w.a.plan.Cohort(id.User)
-	free := uint64(len(c.Members(int(id.Event)))) - 1 // later rows of a class that are no extra
-	for _, p := range w.a.places[w.a.plan.Index(id.User, id.Event)] {
-		d := Difference{ID: id, LogType: l.Name, Object: p.Object, Offset: p.Offset, Detail: p.Detail}
-		isExtra := p.extra
-		if isExtra && free > 0 {
-			free--
-			isExtra = false
-		}
+	w.tally.Pipeline += c.extra - producer
+	for _, p := range w.named(id) {
+		d := Difference{Kind: KindDuplicate, ID: id, LogType: l.Name, Charge: "pipeline", Object: p.Object, Offset: p.Offset, Detail: p.Detail}
 		switch {
-		case isExtra && producer > 0:
+		case !p.intact && c.mutated > 0:
+			c.mutated--
+			d.Kind, d.Charge = KindMutated, ""
+		case producer > 0:
 			producer--
-			d.Kind, d.Charge = KindDuplicate, "producer"
-		case isExtra:
-			d.Kind, d.Charge = KindDuplicate, "pipeline"
-		case p.Detail != "":
-			d.Kind = KindMutated
-		default:
-			continue
+			d.Charge = "producer"
 		}
 		if err := w.report(d); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// named returns the places of a class's mutated and extra rows, by place.
+func (w *walk) named(id record.ID) []Place {
+	places := slices.Clone(w.a.places[w.a.plan.Index(id.User, id.Event)])
+	slices.SortFunc(places, func(a, b Place) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Offset, b.Offset))
+	})
+	surplus := len(places) - int(w.charge.mutated+w.charge.extra) // intact rows that only came behind a mutated one
+	return slices.DeleteFunc(places, func(p Place) bool {
+		if !p.intact || surplus <= 0 {
+			return false
+		}
+		surplus--
+		return true
+	})
 }

@@ -58,8 +58,10 @@ func (t Tally) Duplicates() uint64 { return t.Producer + t.Pipeline }
 func (t Tally) Check() error {
 	f, s := t.Fates, t.States
 	var types States
+	var duplicates uint64
 	for _, l := range t.LogTypes {
 		types.add(l.States)
+		duplicates += l.Duplicates
 	}
 	for _, sum := range []struct {
 		name      string
@@ -72,6 +74,7 @@ func (t Tally) Check() error {
 			s.Delivered + s.Mutated + t.Duplicates() + t.Strangers + t.Foreign, t.Rows},
 		{"planned = the log types' sum", types.Planned, s.Planned},
 		{"delivered = the log types' sum", types.Delivered, s.Delivered},
+		{"duplicates = the log types' sum", duplicates, t.Duplicates()},
 	} {
 		if sum.got != sum.want {
 			return fmt.Errorf("account: %s: %d != %d; this is a bug in kreplay, please report it", sum.name, sum.want, sum.got)

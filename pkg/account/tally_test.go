@@ -21,6 +21,7 @@ func TestCheckNamesTheBrokenSum(t *testing.T) {
 		"rows = delivered":    func(t *Tally) { t.Rows++ },
 		"planned = the log":   func(t *Tally) { t.LogTypes[0].Planned++ },
 		"delivered = the log": func(t *Tally) { t.LogTypes[0].Delivered++ },
+		"duplicates = the lo": func(t *Tally) { t.LogTypes[0].Duplicates++ },
 	} {
 		bad := good
 		bad.LogTypes = []LogType{good.LogTypes[0]}

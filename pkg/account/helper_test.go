@@ -1,0 +1,95 @@
+package account
+
+import (
+	"fmt"
+	"io/fs"
+	"iter"
+	"strings"
+	"testing/fstest"
+
+	"kreplay/pkg/generate"
+	"kreplay/pkg/ledger"
+	"kreplay/pkg/record"
+	"kreplay/pkg/scenario"
+	"kreplay/pkg/template"
+	"kreplay/scenarios"
+)
+
+type fatal interface {
+	Helper()
+	Fatalf(string, ...any)
+	Errorf(string, ...any)
+}
+
+// poke is one record of a log type that nothing tells from its like.
+const poke = `{"log_type":"poke","user_id":"10004217","ts":1789344025305}` + "\n"
+
+// smokePlan plans the shipped scenario with one log type more, of which each
+// user has a class of three records alike.
+func smokePlan(t fatal, users int) *generate.Plan {
+	t.Helper()
+	fsys := fstest.MapFS{}
+	err := fs.WalkDir(scenarios.FS, "smoke", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(scenarios.FS, name)
+		fsys[name] = &fstest.MapFile{Data: data}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("copy of smoke: %v", err)
+	}
+	const folder = "smoke/templates/player/"
+	fsys[folder+"poke.ndjson"] = &fstest.MapFile{Data: []byte(strings.Repeat(poke, 3))}
+	meta := fsys[folder+template.MetaFile]
+	meta.Data = append(meta.Data, "  - { name: poke, file: poke.ndjson, events: 3 }\n"...)
+	sc, err := scenario.Load(fsys, "smoke", []string{fmt.Sprintf("population.users=%d", users)})
+	if err != nil {
+		t.Fatalf("scenario: %v", err)
+	}
+	programs := map[string]*template.Program{}
+	for _, ref := range sc.Templates {
+		tpl, err := template.Read(sc.FS, ref.Dir)
+		if err != nil {
+			t.Fatalf("template: %v", err)
+		}
+		if programs[ref.Name], err = template.Compile(tpl, sc.Rewrite); err != nil {
+			t.Fatalf("template: %v", err)
+		}
+	}
+	plan, err := generate.New(sc, programs, generate.Run{ID: "test"})
+	if err != nil {
+		t.Fatalf("plan: %v", err)
+	}
+	return plan
+}
+
+// spans yields fates, one span a record.
+func spans(fates []fate) iter.Seq[ledger.Span] {
+	return func(yield func(ledger.Span) bool) {
+		for i, f := range fates {
+			if !yield(ledger.Span{First: uint64(i), Count: 1, Fate: f.fate, Unknowns: f.unknowns, Code: f.code}) {
+				return
+			}
+		}
+	}
+}
+
+// allAcked yields one span of all records.
+func allAcked(plan *generate.Plan) iter.Seq[ledger.Span] {
+	return func(yield func(ledger.Span) bool) {
+		yield(ledger.Span{Count: plan.Total(), Fate: record.Acked})
+	}
+}
+
+type fate struct {
+	fate     record.Fate
+	unknowns uint32
+	code     string
+}
+
+// classOf returns the first record of the class of an event.
+func classOf(plan *generate.Plan, user, event uint32) uint32 {
+	return uint32(plan.Cohort(user).Program.Class[event])
+}
