@@ -40,12 +40,7 @@ type identity struct {
 	slot   int  // of the first such uuid that names one event; -1: none
 	ranged bool // a user id of our range was found: user is set
 	user   uint32
-	times  []timeValue
-}
-
-type timeValue struct {
-	key string
-	ns  int64
+	times  []int64 // ns since 1970
 }
 
 // errFound ends the walk over a row whose record is known.
@@ -114,7 +109,7 @@ func (p *Plan) inspect(row []byte, f template.Field, id *identity) error {
 	if p.lookup.timeKeys[string(f.Key)] {
 		for _, c := range p.cohorts {
 			if ns, ok := c.Program.ParseTime(f.Key, value); ok {
-				id.times = append(id.times, timeValue{string(f.Key), ns})
+				id.times = append(id.times, ns)
 				break
 			}
 		}
@@ -138,13 +133,13 @@ func (p *Plan) noteUUID(user uint32, slot int, id *identity) error {
 // candidates returns the events that no uuid names and whose event time is
 // among the row's times: any of them, since another time of the row may be the
 // event time of another event.
-func (c *Cohort) candidates(times []timeValue, s *Scratch) []uint32 {
+func (c *Cohort) candidates(times []int64, s *Scratch) []uint32 {
 	if len(times) == 0 {
 		return c.timeless
 	}
 	s.candidates = s.candidates[:0]
-	for _, t := range times {
-		s.candidates = append(s.candidates, c.byTime[t.ns-c.shift*1e9]...)
+	for _, ns := range times {
+		s.candidates = append(s.candidates, c.byTime[ns-c.shift*1e9]...)
 	}
 	return s.candidates
 }

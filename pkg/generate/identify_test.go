@@ -145,6 +145,20 @@ func TestIdentifyStranger(t *testing.T) {
 	}
 }
 
+// A uuid of ours is authentic and a number is not: where the two name different users, the uuid is believed.
+func TestIdentifyBelievesTheUUID(t *testing.T) {
+	p := newPlan(t, Run{}, mixed, "mixed")
+	for event, e := range p.Cohort(0).Program.Events {
+		if !bytes.Contains(e.Line, []byte(`"run"`)) {
+			continue
+		}
+		line := bytes.Replace(row(p, 0, uint32(event)), []byte(`"what"`), []byte(`"user_id":"1000000000000002","what"`), 1)
+		if got := p.Identify(line, &Scratch{}); got.Kind != Planned || got.User != 0 || got.Event != uint32(event) || got.Intact {
+			t.Errorf("%s is %+v, want user 0 event %d, not intact", line, got, event)
+		}
+	}
+}
+
 // Any time that does not exist, of any record that only user and time tell: a stranger.
 func TestIdentifyTimeThatIsNot(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -174,7 +188,7 @@ func TestIdentifyAmongCandidates(t *testing.T) {
 	p := newPlan(t, Run{}, mixed, "mixed")
 	for event := range p.Cohort(0).Program.Events {
 		line := string(row(p, 0, uint32(event)))
-		what := strings.NewReplacer(`"jump"`, `"jumq"`, `"fall"`, `"falk"`, `"quit"`, `"quiz"`, `"run"`, `"ran"`, `"hello"`, `"hallo"`, `"no":"0`, `"no":"1`)
+		what := strings.NewReplacer(`"jump"`, `"jumq"`, `"fall"`, `"falk"`, `"quit"`, `"quiz"`, `"stop"`, `"step"`, `"run"`, `"ran"`, `"hello"`, `"hallo"`, `"no":"0`, `"no":"1`)
 		got := p.Identify([]byte(what.Replace(line)), &Scratch{})
 		if class := uint32(p.Cohort(0).Program.Class[event]); got.Kind != Planned || got.User != 0 || got.Event != class || got.Intact || !strings.HasPrefix(got.Detail, "byte ") {
 			t.Errorf("%s is %+v, want event %d, not intact", what.Replace(line), got, class)

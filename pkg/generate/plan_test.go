@@ -122,6 +122,7 @@ stream: { partition_key: region, newline: true }
 {"user_id":"15","ts":1541207074,"what":"jump"}
 {"ts":1541207074500,"session_id":"7f89832f-e250-41fb-a07a-48a95482d883","what":"run"}
 {"user_id":"15","login_at":"2018-11-03 01:04:33","ts":1541207079,"what":"quit"}
+{"user_id":"15","ts":1541207080,"login_at":"2018-11-03 01:04:33","what":"stop"}
 `)},
 	"mixed/whale/empty.ndjson": {Data: nil},
 	"mixed/whale/hello.ndjson": {Data: []byte(`{"user_id":"15","hello":1}
@@ -164,7 +165,7 @@ func TestGoldenRecords(t *testing.T) {
 		want string
 	}{
 		"smoke": {func() *Plan { return smoke(t, 200, Run{}) }, "6ad3cb2f12b1b2fc90c2f5c9bd6f8d40e9ec7d196f862bd662158b1c862ef56a"},
-		"mixed": {func() *Plan { return newPlan(t, Run{}, mixed, "mixed") }, "eeea5b6c3a590472cb013edfe55eb3c523e7c9870fb2a12192852adf1cf57f53"},
+		"mixed": {func() *Plan { return newPlan(t, Run{}, mixed, "mixed") }, "035a5a9f079663f1f39faf60cc631cdb28854ea6c1fb7667498a76f5d5b4bb5a"},
 	} {
 		p := c.plan()
 		if got := fingerprint(p); got != c.want {
@@ -204,6 +205,7 @@ func TestRecordsAsCaptured(t *testing.T) {
 		`{"event_id":` + uuid(0, 1, compact1) + `,"user_id":"1000000000000000","ts":1541207075,"no":"0000000001","session_id":` + session + `}`,
 		`{"event_id":` + uuid(0, 2, v4) + `,"user_id":"1000000000000000","ts":1541207075,"no":"0000000002","session_id":` + session + `}`,
 		`{"user_id":"1000000000000000","login_at":"2018-11-03 01:04:33","ts":1541207079,"what":"quit"}`,
+		`{"user_id":"1000000000000000","ts":1541207080,"login_at":"2018-11-03 01:04:33","what":"stop"}`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want (-), got (+)\n%s", diff)
@@ -508,7 +510,7 @@ func TestDescribe(t *testing.T) {
 	newbie := []TypeInfo{{"action", 1, "user + time"}, {"shop", 1, "uuid"}}
 	want := map[string][]TypeInfo{
 		"whales": {
-			{"action", 6, "class: some are alike, counted by multiplicity"}, {"empty", 0, "uuid"}, {"hello", 2, "user"}, {"shop", 2, "uuid"}},
+			{"action", 7, "class: some are alike, counted by multiplicity"}, {"empty", 0, "uuid"}, {"hello", 2, "user"}, {"shop", 2, "uuid"}},
 		"newbies": newbie, "nobody": newbie, "idlers": newbie,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -86,6 +86,9 @@ func TestRunsDoNotMeet(t *testing.T) {
 				t.Errorf("run %q has %v, want ids from %d to %d", run, r[i], uint64(wideFirst), uint64(wideEnd))
 			}
 		}
+		if (r[0].base-wideFirst)%users != 0 {
+			t.Errorf("%v begins within a block of %d", r[0], users)
+		}
 		if r[0].base != r[2].base {
 			t.Errorf("run %q has %v, then %v", runs[0], r[0], r[2])
 		}

@@ -68,12 +68,15 @@ func (c *compiler) event(logType int, name string, line []byte, pos scenario.Pos
 	}
 	done, earliest := 0, len(c.rules)
 	_ = Walk(line, func(f Field) error {
+		value := line[f.Start:f.End]
+		if f.Kind != Null {
+			e.members = append(e.members, member{f.Key, value, -1})
+		}
 		rule, n, ok := scenario.RoleOf(c.rules, name, f.Path())
 		if !ok {
 			return nil
 		}
 		c.used[n] = true
-		value := line[f.Start:f.End]
 		if rule.Role.Kind == scenario.Keep || f.Kind == Null || string(value) == `""` {
 			return nil
 		}
@@ -84,6 +87,7 @@ func (c *compiler) event(logType int, name string, line []byte, pos scenario.Pos
 		}
 		s.literal, s.key = line[done:f.Start+from], f.Key
 		done = f.Start + end
+		e.members[len(e.members)-1].part = len(e.parts)
 		e.parts = append(e.parts, s)
 		if s.kind == slotTime && n < earliest {
 			e.Time, e.HasTime, earliest = s.ns, true, n

@@ -161,7 +161,7 @@ func TestAppendTouchesOnlySlots(t *testing.T) {
 // Events go by the time of the earliest rule, ties by log type, then line; one without time follows the line before it.
 func TestOrderOfEvents(t *testing.T) {
 	in := &Template{Dir: "t", LogTypes: []LogType{
-		{Name: "b", Lines: [][]byte{[]byte(`{"n":"b1","at":200,"ts":30}`), []byte(`{"n":"b2"}`), []byte(`{"n":"b3","at":1,"ts":10}`)}},
+		{Name: "b", Lines: [][]byte{[]byte(`{"n":"b1","ts":30,"at":200}`), []byte(`{"n":"b2"}`), []byte(`{"n":"b3","at":1,"ts":10}`)}},
 		{Name: "a", Lines: [][]byte{[]byte(`{"n":"a1"}`), []byte(`{"n":"a2","at":30}`), []byte(`{"n":"a3","ts":30}`)}},
 	}}
 	p, err := Compile(in, []scenario.Rule{rule("ts", scenario.Time), rule("at", scenario.Time)})
@@ -205,6 +205,7 @@ func TestKey(t *testing.T) {
 		{`{"u":"0015"}`, "", "0077"},
 		{`{"u":15}`, "u", "77"},
 		{`{"u":""}`, "", "77"},
+		{`{"":"x","u":"15"}`, "", "77"},
 	} {
 		rules := []scenario.Rule{rule("u", scenario.User)}
 		if strings.Contains(c.line, "ts") {
@@ -218,6 +219,13 @@ func TestKey(t *testing.T) {
 
 // No user's rendering is longer than MaxSize.
 func TestMaxSize(t *testing.T) {
+	long := strings.Repeat("x", 126)
+	for _, form := range []string{long + "%d", "%d" + long, "%099d"} {
+		p := compile(t, []scenario.Rule{pattern("u", scenario.User, form)}, `{"u":"1"}`)
+		if got := p.Append(nil, 0, &Values{UserID: 1<<64 - 1}); len(got) > p.MaxSize(0) {
+			t.Errorf("%d bytes, MaxSize is %d: %s", len(got), p.MaxSize(0), got)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		form := func(name string) string {
 			text := rapid.StringMatching(`[a-z]{0,120}`)

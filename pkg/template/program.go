@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"strconv"
@@ -34,6 +35,13 @@ type Event struct {
 	HasTime bool
 	parts   []part
 	tail    []byte // literal behind the last slot
+	members []member
+}
+
+// A member is a captured scalar, null aside: a record's partition key may be one.
+type member struct {
+	key, text []byte
+	part      int // the slot that it is, or -1
 }
 
 // A UserForm is one way in which the template writes the user's id: what stands
@@ -135,33 +143,31 @@ func (p *Program) MaxSize(event int) int {
 // Key appends the text of a field of an event, its partition key. Where the
 // event has no such field, an empty one, or none is named, it is the user's id.
 func (p *Program) Key(dst []byte, event int, field string, v *Values) []byte {
-	if field != "" {
-		if value, ok := p.field(event, field, v); ok {
-			if value = strings.Trim(value, `"`); value != "" { // Kinesis refuses an empty key
-				return append(dst, value...)
+	e, start := &p.Events[event], len(dst)
+	for i := range e.members {
+		if m := &e.members[i]; field != "" && string(m.key) == field {
+			if m.part < 0 {
+				dst = append(dst, m.text...)
+			} else {
+				dst = e.parts[m.part].append(dst, v)
 			}
+			if dst = trimQuotes(dst, start); len(dst) > start { // Kinesis refuses an empty key
+				return dst
+			}
+			break
 		}
 	}
-	for i := range p.Events[event].parts {
-		if s := &p.Events[event].parts[i]; s.kind == slotUser {
-			start := len(dst)
-			dst = s.append(dst, v)
-			text := strings.Trim(string(dst[start:]), `"`)
-			return append(dst[:start], text...)
+	for i := range e.parts {
+		if s := &e.parts[i]; s.kind == slotUser {
+			return trimQuotes(s.append(dst, v), start)
 		}
 	}
 	return strconv.AppendUint(dst, v.UserID, 10)
 }
 
-func (p *Program) field(event int, name string, v *Values) (value string, ok bool) {
-	line := p.Append(nil, event, v)
-	_ = Walk(line, func(f Field) error {
-		if !ok && string(f.Key) == name && f.Kind != Null {
-			value, ok = string(line[f.Start:f.End]), true
-		}
-		return nil
-	})
-	return value, ok
+// trimQuotes takes the quotes off the text from start on.
+func trimQuotes(b []byte, start int) []byte {
+	return append(b[:start], bytes.Trim(b[start:], `"`)...)
 }
 
 // ParseTime reads a time field of a row: ns since 1970.
