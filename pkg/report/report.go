@@ -3,10 +3,8 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -115,45 +113,36 @@ type Differences struct {
 	Samples []Sample `json:"samples"`
 }
 
-// A Sample names one difference.
+// A Sample names one difference. Where in the object its row lies is for
+// people and for differences.ndjson; JSON, format 1, has no key for it.
 type Sample struct {
 	ID      string `json:"id"`
 	LogType string `json:"log_type"`
 	Kind    string `json:"kind"`
 	Object  string `json:"object"`
-	Offset  int64  `json:"offset"`
+	Offset  int64  `json:"-"`
 	Detail  string `json:"detail"`
 }
 
-// An Output is one report that was asked for.
-type Output struct {
-	Format string // text or json
-	File   string // empty: standard output
-}
-
-// ParseOutput reads FORMAT or FORMAT=FILE.
-func ParseOutput(spec string) (Output, error) {
-	format, file, named := strings.Cut(spec, "=")
-	if format != "text" && format != "json" || named && file == "" {
-		return Output{}, fmt.Errorf("%q: want text or json, with =FILE to write a file", spec)
-	}
-	return Output{format, file}, nil
-}
-
-// Write writes r in the output's format.
-func (o Output) Write(w io.Writer, r Report) error {
-	if o.Format == "json" {
-		return JSON(w, r)
-	}
-	return Text(w, r)
-}
-
-// JSON writes r as indented JSON.
+// JSON writes r as indented JSON. Lists are never null.
 func JSON(w io.Writer, r Report) error {
+	list(&r.Reasons)
+	list(&r.Push.Shards)
+	list(&r.Stages)
+	list(&r.LogTypes)
+	list(&r.Aggregate)
+	list(&r.Expectations)
+	list(&r.Differences.Samples)
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(r)
+}
+
+func list[T any](l *[]T) {
+	if *l == nil {
+		*l = []T{}
+	}
 }
 
 // Count writes n with commas between thousands.

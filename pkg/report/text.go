@@ -10,27 +10,50 @@ import (
 // shown is how many differences the text report names; all are on disk.
 const shown = 20
 
-// Text writes r for people: the verdict, what failed, then the account.
+// Text writes r for people: the verdict, what failed, what to do next, then the account.
 func Text(w io.Writer, r Report) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %s\n", strings.ToUpper(string(r.Verdict)), r.Run.Scenario, headline(r))
 	for _, reason := range r.Reasons {
 		fmt.Fprintf(&b, "  - %s\n", reason)
 	}
+	if text := next(r); text != "" {
+		fmt.Fprintf(&b, "next: %s\n", text)
+	}
 	p := r.Push
 	fmt.Fprintf(&b, "\npush   %s planned, %s acked, %s refused, %s unknown, %s unsent\n", Count(p.Planned), Count(p.Acked), Count(p.Refused), Count(p.Unknown), Count(p.Unsent))
 	fmt.Fprintf(&b, "       %s attempts in %s requests, %.3f a record, %s throttled; %.1f s, %s records/s\n", Count(p.Attempts), Count(p.Requests),
 		p.Amplification, Count(p.Throttled), p.Seconds, Count(uint64(p.RecordsPerSecond)))
 	for _, s := range r.Stages {
-		fmt.Fprintf(&b, "%-6s %s objects, %s bytes, %s rows: %s delivered, %s mutated, %s missing, %s in flight, %s undecided, %s absent\n", s.Name,
-			Count(uint64(s.Objects)), Count(uint64(s.Bytes)), Count(s.Rows), Count(s.Delivered), Count(s.Mutated), Count(s.Missing), Count(s.InFlight), Count(s.Undecided), Count(s.Absent))
+		fmt.Fprintf(&b, "%-6s %s objects, %s bytes, %s rows: %s delivered, %s mutated, %s rejected, %s missing, %s in flight, %s undecided, %s absent\n", s.Name,
+			Count(uint64(s.Objects)), Count(uint64(s.Bytes)), Count(s.Rows), Count(s.Delivered), Count(s.Mutated), Count(s.Rejected), Count(s.Missing), Count(s.InFlight), Count(s.Undecided), Count(s.Absent))
 		fmt.Fprintf(&b, "       duplicates: %s by the producer, %s by the pipeline; %s strangers, %s foreign rows, %s unreadable spans\n",
 			Count(s.Duplicates.Producer), Count(s.Duplicates.Pipeline), Count(s.Strangers), Count(s.Foreign), Count(s.Damaged))
 	}
-	logTypes(&b, r.LogTypes)
+	logTypes(&b, r)
 	differences(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// next says what helps. RUN is the run directory, which a report does not know.
+func next(r Report) string {
+	var inFlight uint64
+	for _, s := range r.Stages {
+		inFlight += s.InFlight
+	}
+	switch {
+	case r.Verdict == Pass:
+		return ""
+	case r.Verdict == Fail && r.Differences.Total > 0:
+		return "differences.ndjson in the run directory names each record, with object and offset where a row is concerned"
+	case r.Verdict == Fail:
+		return "look at the stages for what is named above; there is no record to blame"
+	case inFlight > 0:
+		return "kreplay verify RUN, when the pipeline has caught up; it sends nothing and may be repeated"
+	default:
+		return "see to what is named above and run again; nothing is proven about the pipeline yet"
+	}
 }
 
 func headline(r Report) string {
@@ -42,12 +65,19 @@ func headline(r Report) string {
 		Count(s.Missing), Count(s.Duplicates.Producer+s.Duplicates.Pipeline), Count(s.Mutated))
 }
 
-func logTypes(b *strings.Builder, types []LogType) {
+func logTypes(b *strings.Builder, r Report) {
+	if len(r.LogTypes) == 0 {
+		return
+	}
 	b.WriteByte('\n')
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "planned\tdelivered\tmissing\tduplicates\tmutated\t  log type")
-	for _, l := range types {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t  %s\n", Count(l.Planned), Count(l.Delivered), Count(l.Missing), Count(l.Duplicates), Count(l.Mutated), l.Name)
+	for _, l := range r.LogTypes {
+		name := l.Name
+		if len(r.Stages) > 1 {
+			name = l.Stage + " " + name
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t  %s\n", Count(l.Planned), Count(l.Delivered), Count(l.Missing), Count(l.Duplicates), Count(l.Mutated), name)
 	}
 	_ = t.Flush() // a strings.Builder does not fail
 }
@@ -56,12 +86,13 @@ func differences(b *strings.Builder, r Report) {
 	if r.Differences.Total == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n%s differences; all of them are in differences.ndjson of the run directory\n", Count(r.Differences.Total))
-	for i, d := range r.Differences.Samples {
-		if i == shown {
-			break
+	named := min(shown, len(r.Differences.Samples))
+	fmt.Fprintf(b, "\n%s differences, all of them in differences.ndjson of the run directory; the first %d:\n", Count(r.Differences.Total), named)
+	for _, d := range r.Differences.Samples[:named] {
+		fmt.Fprintf(b, "  %-10s", d.Kind)
+		if d.ID != "" {
+			fmt.Fprintf(b, " %s %s", d.ID, d.LogType)
 		}
-		fmt.Fprintf(b, "  %-10s %s %s", d.Kind, d.ID, d.LogType)
 		if d.Object != "" {
 			fmt.Fprintf(b, " in %s at byte %d", d.Object, d.Offset)
 		}
