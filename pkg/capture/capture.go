@@ -5,12 +5,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +18,7 @@ import (
 )
 
 // Options say whose records are taken and by which fields they are found. A
-// field is a name, found at any depth, or a dotted path.
+// field is a name, found at any depth, the least deep first, or a dotted path.
 type Options struct {
 	Store                           object.Store
 	Source                          string // where the store lies, for template.yaml
@@ -31,6 +27,7 @@ type Options struct {
 	TypeSegment                     int       // in place of TypeField: the path segment that is the log type, from 1
 	From, To                        time.Time // event times From <= t < To; zero: open
 	Workers                         int       // objects read at a time; 0: 2
+	Out                             string    // where WriteScenario will write: refused before anything is read; empty: not looked at
 }
 
 // Stats says what was read.
@@ -68,6 +65,8 @@ func DryRun(ctx context.Context, o Options) (e Extent, err error) {
 	return e, nil
 }
 
+const defaultWorkers = 2
+
 // event is one kept record.
 type event struct {
 	logType, object string
@@ -82,13 +81,18 @@ type taker struct {
 	stats  Stats
 	types  map[string]*TypeStats
 	events []event
-	users  map[string]bool // a few values of the user field, for the error
+	seen   seen
 }
 
 // Run reads the lake and returns the user's records as a template.
 func Run(ctx context.Context, o Options) (*template.Template, Stats, error) {
-	t := &taker{o: o, types: map[string]*TypeStats{}, users: map[string]bool{}}
-	err := lake.Objects(ctx, o.Store, "", max(o.Workers, 2), func(ctx context.Context, info object.Info) error {
+	if o.Out != "" {
+		if err := vacant(o.Out); err != nil {
+			return nil, Stats{}, err
+		}
+	}
+	t := &taker{o: o, types: map[string]*TypeStats{}}
+	err := lake.Objects(ctx, o.Store, "", cmp.Or(o.Workers, defaultWorkers), func(ctx context.Context, info object.Info) error {
 		s, err := lake.Scan(ctx, o.Store, info.Key, t.row, t.damage)
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -104,8 +108,7 @@ func Run(ctx context.Context, o Options) (*template.Template, Stats, error) {
 		t.stats.Types = append(t.stats.Types, *t.types[name])
 	}
 	if len(t.events) == 0 {
-		return nil, t.stats, fmt.Errorf("capture: no record of user %q in %d rows: field %q holds values such as %s; check --user and --user-field",
-			o.User, t.stats.Rows, o.UserField, strings.Join(slices.Sorted(maps.Keys(t.users)), ", "))
+		return nil, t.stats, t.nothing()
 	}
 	return t.template(), t.stats, nil
 }
@@ -119,7 +122,7 @@ func (t *taker) damage(lake.Damage) error {
 
 // row keeps a row of the user and counts every row.
 func (t *taker) row(r lake.Row) error {
-	user, at, logType := t.inspect(r)
+	user, at, logType, hasType := t.inspect(r)
 	ns, isTime := int64(0), false
 	if at != nil {
 		_, ns, isTime = template.FormOf(at)
@@ -133,15 +136,20 @@ func (t *taker) row(r lake.Row) error {
 		t.types[logType] = ts
 	}
 	ts.Rows++
-	if len(t.users) < 5 && user != nil {
-		t.users[string(user)] = true
-	}
-	if string(bytes.Trim(user, `"`)) != t.o.User {
+	t.seen.row(user, r.Data)
+	switch {
+	case user == nil || text(user) != t.o.User:
 		return nil
-	}
-	if !isTime {
+	case at == nil:
+		return fmt.Errorf("capture: %s at byte %d: no field %q; check --time-field", r.Object, r.Offset, t.o.TimeField)
+	case !isTime:
 		return fmt.Errorf("capture: %s at byte %d: field %q holds no time (%s); check --time-field", r.Object, r.Offset, t.o.TimeField, at)
+	case !hasType && t.o.TypeSegment > 0:
+		return fmt.Errorf("capture: %s: the path has no segment %d; check --type-segment", r.Object, t.o.TypeSegment)
+	case !hasType:
+		return fmt.Errorf("capture: %s at byte %d: no field %q; check --type-field", r.Object, r.Offset, t.o.TypeField)
 	}
+	t.seen.at(ns)
 	when := time.Unix(0, ns)
 	if !t.o.From.IsZero() && when.Before(t.o.From) || !t.o.To.IsZero() && !when.Before(t.o.To) {
 		return nil
@@ -149,11 +157,7 @@ func (t *taker) row(r lake.Row) error {
 	ts.Events++
 	data := bytes.Clone(r.Data)
 	if bytes.ContainsAny(data, "\r\n") { // only between tokens: JSON strings hold no raw line break
-		var b bytes.Buffer
-		if err := json.Compact(&b, data); err != nil {
-			return fmt.Errorf("capture: %s at byte %d: %w", r.Object, r.Offset, err)
-		}
-		data = b.Bytes()
+		data = slices.DeleteFunc(data, func(c byte) bool { return c == '\r' || c == '\n' })
 		t.stats.Folded++
 	}
 	t.events = append(t.events, event{logType, r.Object, r.Offset, ns, data, r.Newline})
@@ -161,37 +165,23 @@ func (t *taker) row(r lake.Row) error {
 }
 
 // inspect finds the three fields of a row. A row that breaks off tells what it can.
-func (t *taker) inspect(r lake.Row) (user, at []byte, logType string) {
+func (t *taker) inspect(r lake.Row) (user, at []byte, logType string, hasType bool) {
 	if t.o.TypeSegment > 0 {
 		if parts := strings.Split(r.Object, "/"); t.o.TypeSegment <= len(parts) {
-			logType = parts[t.o.TypeSegment-1]
+			logType, hasType = parts[t.o.TypeSegment-1], true
 		}
 	}
+	byUser, byTime, byType := finder{name: t.o.UserField}, finder{name: t.o.TimeField}, finder{name: t.o.TypeField}
 	_ = template.Walk(r.Data, func(f template.Field) error {
-		value := r.Data[f.Start:f.End]
-		if user == nil && is(f, t.o.UserField) {
-			user = value
-		}
-		if at == nil && is(f, t.o.TimeField) {
-			at = value
-		}
-		if logType == "" && t.o.TypeSegment == 0 && is(f, t.o.TypeField) {
-			var text string
-			if json.Unmarshal(value, &text) != nil {
-				text = string(value)
-			}
-			logType = text
-		}
+		byUser.look(f, r.Data)
+		byTime.look(f, r.Data)
+		byType.look(f, r.Data)
 		return nil
 	})
-	return user, at, logType
-}
-
-func is(f template.Field, name string) bool {
-	if strings.Contains(name, ".") {
-		return f.Path() == name
+	if t.o.TypeSegment == 0 && byType.value != nil {
+		logType, hasType = text(byType.value), true
 	}
-	return string(f.Key) == name
+	return byUser.value, byTime.value, logType, hasType
 }
 
 // template orders what was kept: by time, ties by where it lay.
@@ -222,43 +212,3 @@ func (t *taker) template() *template.Template {
 	slices.SortFunc(out.LogTypes, func(a, b template.LogType) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
-
-// WriteScenario writes a scenario directory around a template.
-func WriteScenario(dir, name string, t *template.Template) error {
-	file := filepath.Join(dir, "scenario.yaml")
-	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("capture: %s exists already; choose another --out", file)
-	}
-	if err := template.Write(filepath.Join(dir, "templates", "user"), t); err != nil {
-		return err
-	}
-	text := fmt.Sprintf(`# Captured from %s: user %s, %s to %s.
-kreplay: 1
-name: %s
-template: templates/user
-
-rewrite:                 # field: role; what no rule names stays byte for byte
-  %q: user
-  %q: time
-
-population:
-  users: 100
-`, t.Source.From, t.User, t.Range.From, t.Range.To, scenarioName(name), last(t.Fields.User), last(t.Fields.Time))
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		return fmt.Errorf("capture: %w", err)
-	}
-	return nil
-}
-
-// scenarioName keeps what may stand in the name of a stream.
-func scenarioName(dir string) string {
-	return strings.Map(func(c rune) rune {
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
-			return c
-		}
-		return '-'
-	}, dir)
-}
-
-// last is a field's own name: a bare name matches at any depth.
-func last(path string) string { return path[strings.LastIndex(path, ".")+1:] }

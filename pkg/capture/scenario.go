@@ -1,0 +1,66 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kreplay/pkg/template"
+)
+
+// WriteScenario writes a scenario directory around a template. The directory
+// must not hold anything yet.
+func WriteScenario(dir, name string, t *template.Template) error {
+	if err := vacant(dir); err != nil {
+		return err
+	}
+	if err := template.Write(filepath.Join(dir, "templates", "user"), t); err != nil {
+		return err
+	}
+	text := fmt.Sprintf(`# Captured from %q: user %q, %s to %s.
+kreplay: 1
+name: %q
+template: templates/user
+
+rewrite:                 # field: role; what no rule names stays byte for byte
+  %q: user
+  %q: time
+
+population:
+  users: 100
+`, t.Source.From, t.User, t.Range.From, t.Range.To, scenarioName(name), last(t.Fields.User), last(t.Fields.Time))
+	if err := os.WriteFile(filepath.Join(dir, "scenario.yaml"), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("capture: %w", err)
+	}
+	return nil
+}
+
+// vacant refuses a directory that holds something.
+func vacant(dir string) error {
+	old, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("capture: %w; choose another --out", err)
+	case len(old) > 0:
+		return fmt.Errorf("capture: %s is not empty; choose another --out", dir)
+	}
+	return nil
+}
+
+// scenarioName keeps what may stand in the name of a stream.
+func scenarioName(dir string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
+			return c
+		}
+		return '-'
+	}, dir)
+}
+
+// last is a field's own name: a bare name matches at any depth.
+func last(path string) string { return path[strings.LastIndex(path, ".")+1:] }
