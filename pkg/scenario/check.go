@@ -32,7 +32,7 @@ func (r *reader) checkCohorts() {
 		if len(s.Templates) > 1 && r.clean("population.cohorts") {
 			r.fault("population.cohorts", r.seen["templates"], fmt.Sprintf("templates: %d of them: say with population.cohorts who replays which", len(s.Templates)))
 		}
-		s.Population.Cohorts = []Cohort{{"all", s.Templates[0].Name, Whole, s.Templates[0].Pos}}
+		s.Population.Cohorts = []Cohort{{Name: "all", Template: s.Templates[0].Name, Share: Whole, Pos: s.Templates[0].Pos}}
 		return
 	}
 	var sum Share

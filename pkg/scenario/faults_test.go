@@ -53,7 +53,7 @@ var faulty = []struct{ text, want string }{
 	{minimal + "rewrite: {a: user U%d%d}\n", `3:14: a: pattern "U%d%d": want exactly one %d or %010d (width 1 to 99)`},
 	{minimal + "rewrite: {a: 'counter \"%d'}\n", `3:14: a: pattern "\"%d": want printable ASCII without " and \`},
 	{minimal + "rewrite: {a: counter é%d}\n", `3:14: a: pattern "é%d": want printable ASCII without " and \`},
-	{minimal + "rewrite: {a: scale spend}\n", `3:14: a: unknown role "scale": known: keep, user, uuid, time, counter`},
+	{minimal + "rewrite: {a: spend}\n", `3:14: a: unknown role "spend": known: keep, user, uuid, time, counter, date, peer, scale, hash, fake`},
 	{minimal + "rewrite: {a: 5}\n", `3:14: a: want text, got 5: put it in quotes`},
 	{minimal + "rewrite: {a: }\n", `3:11: a: want text, got nothing`},
 	{minimal + "rewrite:\n  \"{a,b\": time\n", `4:3: rewrite: "{a,b": "{" is not closed by "}"`},

@@ -60,22 +60,22 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Name: "launch-day", Seed: 20260914, File: "scenario.yaml",
 		Templates: []TemplateRef{{"whale", "templates/whale", at(5, 11)}, {"newbie", "templates/newbie", at(6, 11)}},
 		Rewrite: []Rule{
-			{"user_id", Role{User, "U%010d"}, at(8, 3)},
-			{"{event_id,*_uuid}", Role{UUID, ""}, at(9, 3)},
-			{"{ts,*_at}", Role{Time, ""}, at(10, 3)},
-			{"purchase.order_id", Role{Counter, "KR%016d"}, at(11, 3)},
-			{"level", Role{Keep, ""}, at(12, 3)},
+			{"user_id", Role{Kind: User, Pattern: "U%010d"}, at(8, 3)},
+			{"{event_id,*_uuid}", Role{Kind: UUID, Pattern: ""}, at(9, 3)},
+			{"{ts,*_at}", Role{Kind: Time, Pattern: ""}, at(10, 3)},
+			{"purchase.order_id", Role{Kind: Counter, Pattern: "KR%016d"}, at(11, 3)},
+			{"level", Role{Kind: Keep, Pattern: ""}, at(12, 3)},
 		},
 		Keep: []Pattern{{"price", at(13, 8)}, {"version", at(13, 15)}},
 		Population: Population{50000, []Cohort{
-			{"whales", "whale", 20_000_000, at(17, 5)},
-			{"newbies", "newbie", 979_999_999, at(18, 5)},
-			{"quitters", "newbie", 1, at(19, 5)},
+			{Name: "whales", Template: "whale", Share: 20_000_000, Pos: at(17, 5)},
+			{Name: "newbies", Template: "newbie", Share: 979_999_999, Pos: at(18, 5)},
+			{Name: "quitters", Template: "newbie", Share: 1, Pos: at(19, 5)},
 		}},
-		Stream: Stream{"actions-staging", "user_id", NewlineAdd, Limits{1500, 40 << 20, 64}, Hold},
-		Stages: []Stage{{"raw", "/lake/raw", at(27, 3)}},
+		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", Newline: NewlineAdd, Limits: Limits{Rate: 1500, Bytes: 40 << 20, Requests: 64}, OnUnknown: Hold},
+		Stages: []Stage{{Name: "raw", Path: "/lake/raw", Pos: at(27, 3)}},
 		Settle: Settle{90 * time.Second, 2 * time.Hour, true},
-		Expect: Expect{Delivery{1, 2, 3, 4, 5}},
+		Expect: Expect{Delivery: Delivery{1, 2, 3, 4, 5}},
 	}
 	got.FS = nil
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -91,7 +91,7 @@ func TestDefaults(t *testing.T) {
 	want := &Scenario{
 		Name: "launch", Seed: 1, File: "scenario.yaml",
 		Templates:  []TemplateRef{{"t", "t", at(2, 11)}},
-		Population: Population{100, []Cohort{{"all", "t", Whole, at(2, 11)}}},
+		Population: Population{100, []Cohort{{Name: "all", Template: "t", Share: Whole, Pos: at(2, 11)}}},
 		Stream:     Stream{Name: "kreplay", Limits: Limits{Requests: 32}},
 		Settle:     Settle{10 * time.Minute, time.Hour, false},
 	}

@@ -48,7 +48,7 @@ func TestMatch(t *testing.T) {
 func TestTheFirstRuleThatMatchesWins(t *testing.T) {
 	rules := []Rule{
 		{Field: "login.id", Role: Role{Kind: Keep}},
-		{Field: "*id", Role: Role{User, "U%d"}},
+		{Field: "*id", Role: Role{Kind: User, Pattern: "U%d"}},
 		{Field: "id", Role: Role{Kind: UUID}},
 	}
 	for _, c := range []struct {

@@ -94,11 +94,11 @@ func drawScenario(t *rapid.T) *Scenario {
 		Stream: Stream{
 			Name: word.Draw(t, "stream"), PartitionKey: word.Draw(t, "key"),
 			Newline: Newline(rapid.IntRange(0, 2).Draw(t, "newline")), OnUnknown: Policy(rapid.IntRange(0, 1).Draw(t, "policy")),
-			Limits: Limits{number.Draw(t, "rate"), number.Draw(t, "bytes"), rapid.IntRange(1, 1000).Draw(t, "requests")},
+			Limits: Limits{Rate: number.Draw(t, "rate"), Bytes: number.Draw(t, "bytes"), Requests: rapid.IntRange(1, 1000).Draw(t, "requests")},
 		},
 		Stages: []Stage{{Name: "raw", Path: word.Draw(t, "path")}},
 		Settle: Settle{1, 1, true},
-		Expect: Expect{Delivery{number.Draw(t, "a"), number.Draw(t, "b"), number.Draw(t, "c"), number.Draw(t, "d"), number.Draw(t, "e")}},
+		Expect: Expect{Delivery: Delivery{number.Draw(t, "a"), number.Draw(t, "b"), number.Draw(t, "c"), number.Draw(t, "d"), number.Draw(t, "e")}},
 	}
 	pattern := rapid.OneOf(word, rapid.StringMatching(`[*][a-z]{1,3}`), rapid.StringMatching(`\{[a-z]{1,3},[a-z*.]*[a-z]\}x`).Filter(func(p string) bool { return !strings.Contains(p, "..") }))
 	for _, p := range rapid.SliceOfNDistinct(pattern, 0, 5, rapid.ID).Draw(t, "rewrite") {

@@ -3,22 +3,28 @@ package scenario
 import (
 	"io/fs"
 	"time"
+
+	"kreplay/pkg/pace"
 )
 
 // A Scenario is what a run does, checked: every value is within its bounds and every name it uses is defined.
 type Scenario struct {
 	Name       string
 	Seed       uint64
-	FS         fs.FS  // the scenario's folder
-	File       string // the scenario file inside FS
+	Vars       map[string]string // as given, by name; ${name} has been put in everywhere already
+	FS         fs.FS             // the scenario's folder
+	File       string            // the scenario file inside FS
 	Templates  []TemplateRef
 	Rewrite    []Rule    // the first that matches wins
 	Keep       []Pattern // fields that look like ids or times and are not
 	Population Population
+	Time       Schedule
 	Stream     Stream
 	Stages     []Stage
+	Inject     Inject
 	Settle     Settle
 	Expect     Expect
+	Guard      Guard
 }
 
 // A TemplateRef names a template and its directory inside Scenario.FS.
@@ -43,7 +49,48 @@ type Population struct {
 type Cohort struct {
 	Name, Template string // Template is the Name of one of Scenario.Templates
 	Share          Share
-	Pos            Pos // of the name
+	Until          string   // log type with whose last event its users stop; empty: they play all
+	UntilPos       Pos      // of Until
+	Numbers        []Number // what `scale` rules multiply by, by name
+	Pos            Pos      // of the name
+}
+
+// A Number is a named number of a cohort.
+type Number struct {
+	Name  string
+	Value Decimal
+}
+
+// A Decimal is Digits / 10^Scale, exactly.
+type Decimal struct {
+	Digits uint64
+	Scale  int
+}
+
+// A Schedule says when users play. The zero value: all at once, unpaced, the last
+// event just before now.
+type Schedule struct {
+	Start    time.Time      // when the first user begins; zero: so that the last event is just before now
+	Zone     *time.Location // of dates and of peak; nil: UTC
+	Arrivals pace.Curve     // how the users' beginnings are spread; zero: all at once
+	Speedup  Decimal        // how much faster than recorded records are sent; zero: unpaced
+}
+
+// Paced says whether the schedule decides when a record is sent.
+func (t Schedule) Paced() bool { return t.Speedup.Digits > 0 }
+
+// Inject says what is planned on purpose to look like a fault of a producer.
+type Inject struct {
+	Duplicate Share // of the records: sent twice, the second as copy 1
+	Late      Share // of the records: sent late
+	LateBy    time.Duration
+}
+
+// Guard says when a run is stopped. Zero values guard nothing.
+type Guard struct {
+	SpendUSD     Decimal       // estimated cost of the run
+	Missing      uint64        // missing records
+	ThrottledFor time.Duration // nothing but throttles for so long
 }
 
 // A Newline says whether a record ends with a newline.
@@ -71,20 +118,34 @@ type Stream struct {
 	PartitionKey string // the field whose value is the partition key; empty: the user's id
 	Newline      Newline
 	Limits       Limits
+	Order        Order
 	OnUnknown    Policy
+	MaxSlip      time.Duration // a schedule that slips further at p99 proves nothing; 0: no bound
 }
+
+// An Order says in what order a user's records arrive.
+type Order uint8
+
+// What order may be.
+const (
+	OrderNone Order = iota // as they come
+	OrderUser              // a user's records in order: at most one request in flight holds some of them
+)
 
 // Limits bound the traffic; they delay records, never drop them.
 type Limits struct {
 	Rate     uint64 // records a second; 0: no limit
 	Bytes    uint64 // bytes a second; 0: no limit
 	Requests int    // requests in flight, 1 to 1000
+	PerShard Share  // of a shard's nominal limits; at most Whole
 }
 
 // A Stage is a place the pipeline delivers to.
 type Stage struct {
 	Name, Path string
-	Pos        Pos // of the name
+	Partition  string // where under Path a record belongs by its time, such as !{timestamp:yyyy/MM/dd/HH}; empty: anywhere
+	Empty      bool   // it is expected to hold nothing of this run
+	Pos        Pos    // of the name
 }
 
 // Settle says when a stage counts as done: nothing new for Quiet, or Max has passed.
@@ -96,6 +157,27 @@ type Settle struct {
 // Expect says what must hold of the run.
 type Expect struct {
 	Delivery Delivery
+	Queries  []Query // in the file's order: an earlier one is a table to the later ones
+}
+
+// A Query is an expectation: SQL over what was delivered, and what it must give.
+type Query struct {
+	Name       string
+	SQL        string // as text, file: references read
+	Equals     string // a formula, or oracle: the same SQL over what was planned
+	Tolerance  []Tolerance
+	MaxSeconds Decimal // zero: no bound
+	Owner      string
+	Pos        Pos // of the name
+	SQLPos     Pos // of the first character of the SQL, in its own file if it has one
+	EqualsPos  Pos
+}
+
+// A Tolerance is how far a number may be off: absolutely, or relative to what is wanted.
+type Tolerance struct {
+	Column   string // empty: every column
+	Amount   Decimal
+	Relative bool // Amount is a fraction of the wanted value: 1% is 0.01
 }
 
 // Delivery says how many records of each kind of difference are accepted.

@@ -194,7 +194,10 @@ func idPattern(p string) error {
 }
 
 // roles are the words of the RoleKinds, by kind.
-var roles = []string{Keep: "keep", User: "user", UUID: "uuid", Time: "time", Counter: "counter"}
+var roles = []string{
+	Keep: "keep", User: "user", UUID: "uuid", Time: "time", Counter: "counter",
+	Date: "date", Peer: "peer", Scale: "scale", Hash: "hash", Fake: "fake",
+}
 
 // role reads what a rewrite rule does.
 func role(n node) (Role, error) {
@@ -214,7 +217,7 @@ func role(n node) (Role, error) {
 	case kind != User && kind != Counter:
 		return Role{}, fmt.Errorf("%s takes nothing behind it, got %s", word, quote(pattern))
 	}
-	return Role{kind, pattern}, idPattern(pattern)
+	return Role{Kind: kind, Pattern: pattern}, idPattern(pattern)
 }
 
 // fieldPattern checks the left side of a rewrite rule.
