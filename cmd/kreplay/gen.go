@@ -18,7 +18,7 @@ func (a *app) genCommand() *cobra.Command {
 		Long: `Print the records of a scenario to stdout, user by user, one a line. The run id is
 empty and times are as captured, so the same scenario prints the same bytes for ever.`,
 		Example: "  kreplay gen smoke --users 3 -n 10\n  kreplay gen smoke --worker 1/4 > part-1.ndjson",
-		Args:    exactly(1, "one scenario"),
+		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) error {
 			slice, err := parseSlice(worker)
 			if err != nil {

@@ -72,7 +72,7 @@ func (a *app) pushCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "push SCENARIO", Short: "Send the records; leaves a run directory for verify",
 		Example: "  kreplay push smoke --stream actions-staging --region eu-west-1",
-		Args:    exactly(1, "one scenario"),
+		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) error {
 			slice, err := parseSlice(worker)
 			if err != nil {

@@ -46,7 +46,7 @@ type app struct {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout, stderr: stderr, log: zap.NewNop()}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -153,11 +153,11 @@ func (a *app) start() error {
 	return nil
 }
 
-// exactly wants n arguments and says what they are.
-func exactly(n int, what string) cobra.PositionalArgs {
+// one wants a single argument and says what it is.
+func one(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) != n {
-			return fmt.Errorf("want %s, got %q", what, strings.Join(args, " "))
+		if len(args) != 1 {
+			return fmt.Errorf("want one %s, got %q", what, strings.Join(args, " "))
 		}
 		return nil
 	}

@@ -98,7 +98,7 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "run SCENARIO", Short: "Push, wait until it has arrived, verify, report",
 		Example: "  kreplay run smoke --local\n  kreplay run smoke --local -o json=report.json\n  kreplay run ./my-scenario --stream actions-staging",
-		Args:    exactly(1, "one scenario"),
+		Args:    one("scenario"),
 		RunE:    r.run,
 	}
 	r.src.add(c)
@@ -180,7 +180,7 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	if err != nil {
 		return err
 	}
-	defer func() { _ = pipe.Close() }()
+	defer func() { _ = pipe.Close() }() //nolint:contextcheck // it also ends what outlives a cancelled ctx
 	client := kinesis.New(localConfig(pipe.URL()), name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
 	cfg.Push.Target = replay.Target{Sink: client, Stream: name, Endpoint: pipe.URL()}
 	cfg.Push.Stages = map[string]string{"raw": lake}

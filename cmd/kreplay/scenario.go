@@ -21,7 +21,7 @@ func (a *app) scenarioCheck() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check SCENARIO", Short: "Report every fault of a scenario with file, line and column",
 		Example: "  kreplay scenario check smoke",
-		Args:    exactly(1, "one scenario"),
+		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) error {
 			job, err := src.job(c, args[0])
 			if err != nil {
@@ -44,7 +44,7 @@ func (a *app) scenarioShow() *cobra.Command {
 	c := &cobra.Command{
 		Use: "show SCENARIO", Short: "Show what a scenario sends: cohorts, log types, how records are identified",
 		Example: "  kreplay scenario show smoke",
-		Args:    exactly(1, "one scenario"),
+		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) error {
 			job, err := src.job(c, args[0])
 			if err != nil {

@@ -17,7 +17,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use: "verify RUN", Short: "Account for a run: what was delivered, lost, duplicated, changed",
 		Long:    "Account for a run directory. Reads the stages again each time and may be repeated.",
 		Example: "  kreplay verify runs/20261123-101500-3fa9c1 --stage raw=/mnt/lake/raw",
-		Args:    exactly(1, "one run directory"),
+		Args:    one("run directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
 				return err

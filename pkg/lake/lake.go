@@ -87,7 +87,7 @@ func scan(ctx context.Context, store object.Store, key string, sweep Sweep) (Sta
 	if err != nil {
 		return Stats{}, fmt.Errorf("lake: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	s := newSplitter(key, file, sweep)
 	defer s.release()
 	err = s.run(ctx)

@@ -18,7 +18,7 @@ const readSize = 64 << 10 // bytes asked of the store at a time while decompress
 
 // source gives an object's decompressed bytes.
 type source struct {
-	io.Reader
+	out    io.Reader
 	stored *counter
 	note   func(reason string) // told what is wrong with compressed bytes, at the place it is met
 	broken bool                // a layer ended early; what the layers in it miss is no news
@@ -49,7 +49,7 @@ var (
 
 func newSource(r io.Reader, note func(string)) *source {
 	s := &source{stored: &counter{r: r}, note: note}
-	s.Reader = s.stored
+	s.out = s.stored
 	return s
 }
 
@@ -57,15 +57,15 @@ func newSource(r io.Reader, note func(string)) *source {
 func (s *source) unwrap() error {
 	for layer := 0; ; layer++ {
 		buffered := buffers.Get().(*bufio.Reader)
-		buffered.Reset(s.Reader)
+		buffered.Reset(s.out)
 		s.held = append(s.held, func() { buffered.Reset(nil); buffers.Put(buffered) })
-		s.Reader = buffered
+		s.out = buffered
 		if layer == layers || !isGzip(buffered) {
 			return s.stored.err
 		}
 		zr := gunzips.Get().(*gzip.Reader)
 		s.held = append(s.held, func() { gunzips.Put(zr) })
-		s.Reader = &gunzip{source: s, from: buffered, zr: zr}
+		s.out = &gunzip{source: s, from: buffered, zr: zr}
 	}
 }
 
@@ -103,7 +103,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 		switch {
 		case n > 0 || err == nil:
 			return n, nil // the error comes again
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			g.inside = false
 		case errors.Is(err, gzip.ErrChecksum): // its bytes are read: the next member may be sound
 			g.source.note(fmt.Sprintf("gzip member %d: checksum or length does not match", g.count))

@@ -166,7 +166,7 @@ func (s *splitter) fill(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return s.readError(err)
 		}
-		n, err := s.src.Read(s.buf[s.w:])
+		n, err := s.src.out.Read(s.buf[s.w:])
 		s.w += n
 		s.stats.Plain += int64(n)
 		switch {

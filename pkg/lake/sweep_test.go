@@ -29,7 +29,7 @@ func TestRealLake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	var rows, newlines, damage atomic.Int64
 	stats, err := ScanAll(t.Context(), store, Sweep{
 		Prefix: "activity/", Workers: 2,
@@ -113,7 +113,7 @@ func TestErrorsEndTheScan(t *testing.T) {
 		if !errors.Is(err, test.want) || stats.Objects != 0 {
 			t.Errorf("%s: got %+v, %v, want %v", test.name, stats, err, test.want)
 		}
-		if err != nil && err != boom && !strings.Contains(err.Error(), test.key) {
+		if err != nil && !errors.Is(err, boom) && !strings.Contains(err.Error(), test.key) {
 			t.Errorf("%s: %v does not name %s", test.name, err, test.key)
 		}
 	}

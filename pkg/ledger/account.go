@@ -65,7 +65,7 @@ func Open(dir string) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	a, err := read(bufio.NewReaderSize(f, 1<<18), m)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %s: %w", path, err)

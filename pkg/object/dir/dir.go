@@ -140,7 +140,7 @@ func (w *walk) entries(name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dir: list %s: %w", name, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	entries, err := f.ReadDir(-1)
 	if err != nil {
 		return nil, fmt.Errorf("dir: list %s: %w", name, err)

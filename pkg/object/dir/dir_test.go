@@ -19,7 +19,7 @@ func open(t *testing.T, root string) *dir.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
@@ -60,7 +60,7 @@ func TestLinksNeverLeaveTheRoot(t *testing.T) {
 	s := open(t, root)
 	for _, key := range []string{"out/secret", "secret"} {
 		if r, err := s.Open(t.Context(), key); err == nil {
-			r.Close()
+			_ = r.Close()
 			t.Errorf("open %s: left the root", key)
 		}
 	}
@@ -69,7 +69,7 @@ func TestLinksNeverLeaveTheRoot(t *testing.T) {
 	}
 	r, err := s.Open(t.Context(), "inner")
 	must(t, err)
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	if got, err := io.ReadAll(r); err != nil || string(got) != "f" {
 		t.Errorf("inner: got %q, %v, want f", got, err)
 	}

@@ -92,7 +92,7 @@ func (w *writer) syncFolder() error {
 	if err != nil {
 		return err
 	}
-	defer folder.Close()
+	defer func() { _ = folder.Close() }()
 	return folder.Sync()
 }
 

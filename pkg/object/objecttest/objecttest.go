@@ -51,7 +51,7 @@ func put(ctx context.Context, s object.Store, key string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer w.Abort()
+	defer func() { _ = w.Abort() }()
 	if _, err := w.Write(data); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func get(t *testing.T, s object.Store, key string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	data, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func replace(t *testing.T, s object.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	Put(t, s, "k", []byte("newer"))
 	if got := get(t, s, "k"); got != "newer" {
 		t.Errorf("got %q, want newer", got)
@@ -193,9 +193,9 @@ func stop(t *testing.T, s object.Store) {
 	Put(t, s, "a/2", nil)
 	list := s.List(t.Context(), "")
 	for range 2 {
-		for info := range list {
-			if info.Key != "a/1" {
-				t.Errorf("first key: got %q, want a/1", info.Key)
+		for info, err := range list {
+			if err != nil || info.Key != "a/1" {
+				t.Errorf("first key: got %q, %v, want a/1", info.Key, err)
 			}
 			break
 		}
@@ -207,7 +207,7 @@ func wantAbsent(t *testing.T, s object.Store, key string) {
 	if r, err := s.Open(t.Context(), key); !errors.Is(err, object.ErrNotExist) {
 		t.Errorf("open %q: got %v, want ErrNotExist", key, err)
 		if err == nil {
-			r.Close()
+			_ = r.Close()
 		}
 	}
 }
