@@ -62,13 +62,14 @@ func (j *Job) Plan(run generate.Run) (*generate.Plan, error) {
 	return generate.New(j.Scenario, j.Programs, run)
 }
 
-// fresh plans a run that ends just before now.
-func (j *Job) fresh(id string, now time.Time) (*generate.Plan, error) {
-	captured, err := j.Plan(generate.Run{ID: id})
-	if err != nil {
-		return nil, err
+// start plans a run; without an anchor it is one that ends just before now.
+func (j *Job) start(run generate.Run, now time.Time) (*generate.Plan, error) {
+	plan, err := j.Plan(run)
+	if err != nil || !run.Anchor.IsZero() {
+		return plan, err
 	}
-	return j.Plan(generate.Run{ID: id, Anchor: captured.AnchorBefore(now)})
+	run.Anchor = plan.AnchorBefore(now)
+	return j.Plan(run)
 }
 
 // NewRunID returns an id that sorts by time and does not repeat.

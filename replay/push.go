@@ -29,8 +29,9 @@ type Target struct {
 
 // PushConfig says where a push goes and what it leaves behind.
 type PushConfig struct {
-	Dir     string // run directory; must not hold a ledger
-	RunID   string // empty: a fresh one
+	Dir     string    // run directory; must not hold a ledger
+	RunID   string    // empty: a fresh one
+	Anchor  time.Time // of the run; zero: so that the last event is just before now
 	Slice   generate.Slice
 	Target  Target
 	Stages  map[string]string // where the stages lie, kept for verify
@@ -45,7 +46,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if cfg.RunID == "" {
 		cfg.RunID = NewRunID(started)
 	}
-	plan, err := job.fresh(cfg.RunID, started)
+	plan, err := job.start(generate.Run{ID: cfg.RunID, Anchor: cfg.Anchor}, started)
 	if err != nil {
 		return nil, err
 	}

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"kreplay/pkg/local"
 )
 
 func TestMain(m *testing.M) {
@@ -25,10 +31,40 @@ func TestScripts(t *testing.T) {
 		}
 		e.Setenv("LAKE", lake)
 		return nil
-	}, Condition: func(cond string) (bool, error) {
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve}, Condition: func(cond string) (bool, error) {
 		_, err := os.Stat("../../../shared/data/activity-lake")
 		return cond == "lake" && err == nil, nil
 	}})
+}
+
+// serve runs `kreplay local` until the script ends and puts its URL in $ENDPOINT.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("serve cannot be negated")
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	lake := slices.Index(args, "--lake") + 1
+	if lake > 0 && lake < len(args) {
+		args[lake] = ts.MkAbs(args[lake])
+	}
+	r, w := io.Pipe()
+	status := make(chan int, 1)
+	go func() {
+		status <- run(ctx, append([]string{"local", "--listen", "127.0.0.1:0"}, args...), w, ts.Stderr())
+		_ = w.Close()
+	}()
+	ts.Defer(func() {
+		stop()
+		if got := <-status; got != exitOK {
+			ts.Logf("kreplay local exits %d", got)
+		}
+	})
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		ts.Fatalf("kreplay local: %v", err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, r) }()
+	ts.Setenv("ENDPOINT", strings.TrimSpace(line[strings.Index(line, "http://"):]))
 }
 
 // testscript's "! exec" accepts any failure, so the statuses are pinned here.
@@ -54,5 +90,41 @@ func TestExitStatus(t *testing.T) {
 		if got := run(t.Context(), tc.args, io.Discard, io.Discard); got != tc.want {
 			t.Errorf("kreplay %q exits %d, want %d", tc.args, got, tc.want)
 		}
+	}
+}
+
+// A stream that is not marked as ours is not written to, by no verb (law 9).
+func TestAnUnmarkedStreamIsNotWrittenTo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := local.Start(t.Context(), ln, local.Config{Streams: []local.StreamSpec{{Name: "theirs", Shards: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = pipe.Close() }()
+	for _, args := range [][]string{
+		{"push", "smoke", "--users", "1", "--stream", "theirs", "--endpoint-url", pipe.URL()},
+		{"push", "smoke", "--users", "1", "--stream", "theirs", "--create-stream", "--endpoint-url", pipe.URL()},
+		{"run", "smoke", "--users", "1", "--stream", "theirs", "--set", "stages.raw.path=x", "--endpoint-url", pipe.URL()},
+	} {
+		var said strings.Builder
+		if got := run(t.Context(), args, io.Discard, &said); got != exitGuard {
+			t.Errorf("kreplay %q exits %d, want %d: %s", args, got, exitGuard, &said)
+		}
+		if !strings.Contains(said.String(), "kreplay:allow=true") {
+			t.Errorf("kreplay %q says %q, want the tag that is missing", args, &said)
+		}
+	}
+	for _, c := range pipe.Counts() {
+		if c.Records > 0 {
+			t.Errorf("%d records were written to %s", c.Records, c.Stream)
+		}
+	}
+	args := []string{"push", "smoke", "--users", "1", "--stream", "theirs", "--allow-stream", "theirs", "--endpoint-url", pipe.URL()}
+	if got := run(t.Context(), args, io.Discard, io.Discard); got != exitOK {
+		t.Errorf("kreplay %q exits %d, want %d", args, got, exitOK)
 	}
 }

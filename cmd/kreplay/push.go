@@ -68,13 +68,27 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 func (a *app) pushCommand() *cobra.Command {
 	var src sourceFlags
 	var target targetFlags
-	var dir, worker, id string
+	var dir, worker, id, anchor string
 	c := &cobra.Command{
 		Use: "push SCENARIO", Short: "Send the records; leaves a run directory for verify",
 		Example: "  kreplay push smoke --stream actions-staging --region eu-west-1",
 		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) error {
 			slice, err := parseSlice(worker)
+			if err != nil {
+				return err
+			}
+			if slice.Of > 1 && (id == "" || anchor == "") {
+				return usagef("--worker %s: workers need one --run-id and one --anchor, the same for all", worker)
+			}
+			if id == "" {
+				id = replay.NewRunID(time.Now())
+			}
+			where, err := runDir(dir, id)
+			if err != nil {
+				return err
+			}
+			since, err := parseAnchor(anchor)
 			if err != nil {
 				return err
 			}
@@ -86,16 +100,9 @@ func (a *app) pushCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if id == "" {
-				id = replay.NewRunID(time.Now())
-			}
-			where, err := runDir(dir, id)
-			if err != nil {
-				return err
-			}
 			fmt.Fprintf(a.stderr, "run %s in %s\n", id, where)
 			led, err := replay.Push(c.Context(), job, replay.PushConfig{
-				Dir: where, RunID: id, Slice: slice, Target: to, Stages: stagePaths(job), Version: version(), Observe: a.observer(),
+				Dir: where, RunID: id, Anchor: since, Slice: slice, Target: to, Stages: stagePaths(job), Version: version(), Observe: a.observer(),
 			})
 			if err != nil {
 				return err
@@ -110,9 +117,12 @@ func (a *app) pushCommand() *cobra.Command {
 		},
 	}
 	src.add(c)
+	src.addRate(c)
 	target.add(c)
 	c.Flags().StringVar(&dir, "run-dir", "", "run directory (default runs/<id>)")
 	c.Flags().StringVar(&worker, "worker", "", "send only this worker's share, as in 1/4; give all workers one --run-id and --anchor")
+	c.Flags().StringVar(&id, "run-id", "", "id of the run (default: a fresh one)")
+	c.Flags().StringVar(&anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")
 	return c
 }
 

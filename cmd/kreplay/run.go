@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -49,19 +48,10 @@ func (o *outputFlags) check() error {
 // conclude prints the reports and turns the verdict into the exit status.
 func (a *app) conclude(res *replay.Result, dir string, out outputFlags) error {
 	rep := res.Report()
-	if err := saveReport(filepath.Join(dir, "report.json"), report.Output{Format: "json"}, rep); err != nil {
-		return err
-	}
 	text := true
-	for _, o := range out.outputs {
-		if o.File == "" {
-			text = false
-			if err := o.Write(a.stdout, rep); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := saveReport(o.File, o, rep); err != nil {
+	for _, o := range append([]report.Output{{Format: "json", File: filepath.Join(dir, "report.json")}}, out.outputs...) {
+		text = text && o.File != ""
+		if err := o.Write(a.stdout, rep); err != nil {
 			return err
 		}
 	}
@@ -81,18 +71,6 @@ func (a *app) conclude(res *replay.Result, dir string, out outputFlags) error {
 	}
 }
 
-func saveReport(path string, o report.Output, rep report.Report) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	if err := o.Write(f, rep); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("report %s: %w", path, err)
-	}
-	return f.Close()
-}
-
 func (a *app) runCommand() *cobra.Command {
 	r := &runner{app: a}
 	c := &cobra.Command{
@@ -102,6 +80,7 @@ func (a *app) runCommand() *cobra.Command {
 		RunE:    r.run,
 	}
 	r.src.add(c)
+	r.src.addRate(c)
 	r.target.add(c)
 	r.out.add(c)
 	r.emb.add(c)

@@ -7,9 +7,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +25,7 @@ type sourceFlags struct {
 	set   []string
 	users uint64
 	seed  uint64
+	rate  string
 }
 
 func (s *sourceFlags) add(c *cobra.Command) {
@@ -40,7 +43,15 @@ func (s *sourceFlags) overrides(c *cobra.Command) []string {
 	if c.Flags().Changed("seed") {
 		set = append(set, "seed="+strconv.FormatUint(s.seed, 10))
 	}
+	if s.rate != "" {
+		set = append(set, "stream.limits.rate="+s.rate)
+	}
 	return set
+}
+
+// addRate is for the commands that send.
+func (s *sourceFlags) addRate(c *cobra.Command) {
+	c.Flags().StringVar(&s.rate, "rate", "", "records a second, as in 40k/s, or max (stream.limits.rate)")
 }
 
 // job reads the scenario that an argument names: a directory, a file, or a shipped one.
@@ -82,8 +93,26 @@ func parseSlice(text string) (generate.Slice, error) {
 	return generate.Slice{Index: index, Of: of}, nil
 }
 
+// parseAnchor reads the time from which all workers count.
+func parseAnchor(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, usagef("--anchor %q: want RFC 3339, as in 2026-09-14T00:00:00+09:00", text)
+	}
+	return t, nil
+}
+
+// runID is what may name a directory and stand in a report.
+var runID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
 // runDir is the directory of a run: as given, else runs/<id>.
 func runDir(given, id string) (string, error) {
+	if !runID.MatchString(id) {
+		return "", usagef("--run-id %q: want 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first", id)
+	}
 	if given == "" {
 		given = filepath.Join("runs", id)
 	}
