@@ -86,7 +86,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 func fits(plan *generate.Plan, limits batch.Limits) error {
 	var faults scenario.Faults
 	for _, c := range plan.Cohorts() {
-		for event := range c.Program.Events {
+		for event := range c.Events {
 			n := c.Program.MaxSize(event) + 1 + batch.MaxKeyBytes
 			if n <= limits.RecordBytes {
 				continue

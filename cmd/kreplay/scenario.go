@@ -57,7 +57,7 @@ func (a *app) scenarioShow() *cobra.Command {
 			fmt.Fprintf(a.stdout, "%s: %s users, %s records, seed %d\n%s\n\n", job.Scenario.Name,
 				report.Count(plan.Users), report.Count(plan.Total()), job.Scenario.Seed, plan.Reserved)
 			for _, c := range plan.Cohorts() {
-				fmt.Fprintf(a.stdout, "cohort %s: %s users, %d events each\n", c.Name, report.Count(c.Users), len(c.Program.Events))
+				fmt.Fprintf(a.stdout, "cohort %s: %s users, %d events each\n", c.Name, report.Count(c.Users), c.Events)
 				for _, l := range c.Describe() {
 					fmt.Fprintf(a.stdout, "  %-24s %5d events  identified by %s\n", l.Name, l.Events, l.Identity)
 				}

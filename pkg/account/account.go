@@ -37,7 +37,7 @@ type Account struct {
 
 // New returns an empty Account of plan.
 func New(plan *generate.Plan) *Account {
-	return &Account{plan: plan, counts: newCounters(plan.Total()), places: map[uint64][]Place{}}
+	return &Account{plan: plan, counts: newCounters(plan.Distinct()), places: map[uint64][]Place{}}
 }
 
 // See counts one row that Identify has judged.
@@ -56,7 +56,7 @@ func (a *Account) See(m generate.Match, at Place) {
 	case generate.Planned:
 		i := a.plan.Index(m.User, m.Event)
 		before := a.counts.add(i, m.Intact)
-		class := len(a.plan.Cohort(m.User).Members(int(m.Event)))
+		class := a.plan.Multiplicity(m.User, m.Event)
 		extra := int(before.intact)+int(before.mutated) >= class
 		if (extra || !m.Intact) && a.mayKeep() {
 			at.Detail, at.intact = m.Detail, m.Intact

@@ -6,9 +6,11 @@ import (
 	"iter"
 	"strings"
 	"testing/fstest"
+	"time"
 
 	"kreplay/pkg/generate"
 	"kreplay/pkg/ledger"
+	"kreplay/pkg/pace"
 	"kreplay/pkg/record"
 	"kreplay/pkg/scenario"
 	"kreplay/pkg/template"
@@ -26,7 +28,7 @@ const poke = `{"log_type":"poke","user_id":"10004217","ts":1789344025305}` + "\n
 
 // smokePlan plans the shipped scenario with one log type more, of which each
 // user has a class of three records alike.
-func smokePlan(t fatal, users int) *generate.Plan {
+func smokePlan(t fatal, users int, change ...func(*scenario.Scenario)) *generate.Plan {
 	t.Helper()
 	fsys := fstest.MapFS{}
 	err := fs.WalkDir(scenarios.FS, "smoke", func(name string, e fs.DirEntry, err error) error {
@@ -48,6 +50,9 @@ func smokePlan(t fatal, users int) *generate.Plan {
 	if err != nil {
 		t.Fatalf("scenario: %v", err)
 	}
+	for _, f := range change {
+		f(sc)
+	}
 	programs := map[string]*template.Program{}
 	for _, ref := range sc.Templates {
 		tpl, err := template.Read(sc.FS, ref.Dir)
@@ -63,6 +68,14 @@ func smokePlan(t fatal, users int) *generate.Plan {
 		t.Fatalf("plan: %v", err)
 	}
 	return plan
+}
+
+// scheduled has records come as they are due, some of them late, a fifth of
+// them with a copy.
+func scheduled(sc *scenario.Scenario) {
+	sc.Time.Speedup = scenario.Decimal{Digits: 60}
+	sc.Time.Arrivals = pace.NewCurve([]pace.Part{{Length: time.Minute, Weight: 1}})
+	sc.Inject = scenario.Inject{Duplicate: scenario.Whole / 5, Late: scenario.Whole / 10, LateBy: 10 * time.Minute}
 }
 
 // spans yields fates, one span a record.

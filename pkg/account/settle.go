@@ -39,15 +39,15 @@ type Difference struct {
 func (a *Account) Settle(s generate.Slice, fates iter.Seq[ledger.Span], settled bool, report func(Difference) error) (Tally, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := &walk{a: a, settled: settled, report: report}
+	w := &walk{a: a, settled: settled, report: report, users: map[uint32]*attempted{}}
 	w.next, w.stop = iter.Pull(fates)
 	defer w.stop()
 	w.tally.LogTypes = make([]LogType, len(a.plan.LogTypes()))
 	for i, name := range a.plan.LogTypes() {
 		w.tally.LogTypes[i].Name = name
 	}
-	for user := range a.plan.UsersOf(s) {
-		if err := w.user(user); err != nil {
+	for step := range a.plan.Order(s) {
+		if err := w.step(step); err != nil {
 			return Tally{}, err
 		}
 	}
@@ -72,7 +72,7 @@ func (a *Account) others(s generate.Slice) (n uint64) {
 		if u := uint64(user); first <= u && u < end {
 			continue
 		}
-		for event := range a.plan.Cohort(user).Program.Events {
+		for event := range a.plan.Cohort(user).Events {
 			rows := a.counts.get(a.plan.Index(user, uint32(event)))
 			n += uint64(rows.intact) + uint64(rows.mutated)
 		}
@@ -89,24 +89,71 @@ type walk struct {
 	stop    func()
 	span    ledger.Span
 	seq     uint64
-	fates   []ledger.Span // of the current user's records
-	charge  charge        // of the current class
+	users   map[uint32]*attempted // under way
+	last    *attempted            // most often the next record's too
+	idle    []*attempted          // done with, to be used again
+	charge  charge                // of the current class
 	tally   Tally
 }
 
-func (w *walk) user(user uint32) error {
-	c := w.a.plan.Cohort(user)
-	w.fates = w.fates[:0]
-	for range c.Program.Events {
-		w.fates = append(w.fates, w.fate())
-	}
-	for event := range c.Program.Events {
-		if int(c.Program.Class[event]) != event {
-			continue // counted with the first of its class
+// attempted is what the ledger knows of a user's records so far.
+type attempted struct {
+	user     uint32
+	left     uint64 // records to come
+	attempts []attempt
+}
+
+type attempt struct {
+	event uint32
+	copy  uint16
+	span  ledger.Span
+}
+
+// step takes the next record in the order of sending. A user is accounted for
+// when the last of its records has come.
+func (w *walk) step(s generate.Step) error {
+	u := w.last
+	if u == nil || u.user != s.User {
+		if u = w.users[s.User]; u == nil {
+			u = w.begin(s.User)
 		}
-		if err := w.class(user, c, event); err != nil {
+		w.last = u
+	}
+	u.attempts = append(u.attempts, attempt{s.Event, s.Copy, w.fate()})
+	if u.left--; u.left > 0 {
+		return nil
+	}
+	w.last = nil
+	delete(w.users, s.User)
+	w.idle = append(w.idle, u)
+	return w.user(u)
+}
+
+func (w *walk) begin(user uint32) *attempted {
+	u := new(attempted)
+	if n := len(w.idle); n > 0 {
+		u, w.idle = w.idle[n-1], w.idle[:n-1]
+	}
+	*u = attempted{user: user, left: w.a.plan.CountOf(user), attempts: u.attempts[:0]}
+	w.users[user] = u
+	return u
+}
+
+// user gives each record of a user its state, class by class.
+func (w *walk) user(u *attempted) error {
+	c := w.a.plan.Cohort(u.user)
+	slices.SortFunc(u.attempts, func(a, b attempt) int {
+		return cmp.Or(cmp.Compare(c.Program.Class[a.event], c.Program.Class[b.event]), cmp.Compare(a.event, b.event), cmp.Compare(a.copy, b.copy))
+	})
+	for rest := u.attempts; len(rest) > 0; {
+		class, n := c.Program.Class[rest[0].event], 1
+		for n < len(rest) && c.Program.Class[rest[n].event] == class {
+			n++
+		}
+		if err := w.class(u.user, c, rest[:n]); err != nil {
 			return err
 		}
+		rest = rest[n:]
 	}
 	return nil
 }
@@ -136,25 +183,23 @@ func (w *walk) fate() ledger.Span {
 
 // class gives each record of a class its state. Rows are dealt to acked
 // records first, then to unknown ones: a row cannot tell which of its equals it is.
-func (w *walk) class(user uint32, c *generate.Cohort, first int) error {
-	plan := w.a.plan
-	index := plan.Index(user, uint32(first))
-	rows := w.a.counts.get(index)
-	members := c.Members(first)
+func (w *walk) class(user uint32, c *generate.Cohort, members []attempt) error {
+	plan, first := w.a.plan, uint32(c.Program.Class[members[0].event])
+	rows := w.a.counts.get(plan.Index(user, first))
 	intact := min(uint64(rows.intact), uint64(len(members)))
 	mutated := min(uint64(len(members))-intact, uint64(rows.mutated))
 	extra := uint64(rows.intact) + uint64(rows.mutated) - intact - mutated
 	w.charge = charge{mutated: mutated, extra: extra}
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {
-		for _, event := range members {
-			span := w.fates[event]
-			if span.Fate != fate {
+		for _, m := range members {
+			if m.span.Fate != fate {
 				continue
 			}
-			w.charge.unknowns += uint64(span.Unknowns)
-			l := &w.tally.LogTypes[c.LogType[event]]
+			w.charge.unknowns += uint64(m.span.Unknowns)
+			l := &w.tally.LogTypes[c.LogType[m.event]]
 			l.Planned++
-			d := Difference{ID: plan.ID(user, event), LogType: l.Name, Detail: span.Code}
+			d := Difference{ID: plan.ID(user, m.event), LogType: l.Name, Detail: m.span.Code}
+			d.ID.Copy = m.copy
 			switch {
 			case intact > 0:
 				intact--
@@ -178,7 +223,7 @@ func (w *walk) class(user uint32, c *generate.Cohort, first int) error {
 	if rows.mutated == 0 && extra == 0 {
 		return nil
 	}
-	return w.rows(plan.ID(user, uint32(first)), c.LogType[first])
+	return w.rows(plan.ID(user, first), c.LogType[first])
 }
 
 func (w *walk) absent(s *States, fate record.Fate, d *Difference) {

@@ -26,7 +26,7 @@ func (c *Cohort) Describe() []TypeInfo {
 		types[i].Name = name
 	}
 	named := c.named()
-	for i, e := range c.Program.Events {
+	for i, e := range c.Program.Events[:c.Events] {
 		t := &types[e.LogType]
 		t.Events++
 		r := 0
@@ -51,7 +51,7 @@ func (c *Cohort) Describe() []TypeInfo {
 func (c *Cohort) named() []bool {
 	named := make([]bool, len(c.Program.Events))
 	for _, event := range c.Program.SlotEvent {
-		if event >= 0 {
+		if event >= 0 && int(event) < c.Events {
 			named[event] = true
 		}
 	}

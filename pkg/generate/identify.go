@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"kreplay/pkg/record"
 	"kreplay/pkg/template"
@@ -36,11 +37,10 @@ type Scratch struct {
 
 // identity is what a row says of itself.
 type identity struct {
-	tagged bool // a uuid of our run was found: user is set
-	slot   int  // of the first such uuid that names one event; -1: none
-	ranged bool // a user id of our range was found: user is set
-	user   uint32
-	times  []int64 // ns since 1970
+	slot  int      // of the first uuid of our run that names one event, whose user is the only one; -1: none
+	users []uint32 // whose uuids or ids stand in the row, uuids first: a peer's may stand before the user's
+	uuids int      // how many of users came by a uuid
+	times []int64  // ns since 1970
 }
 
 // errFound ends the walk over a row whose record is known.
@@ -70,25 +70,24 @@ func newLookup(cohorts []*Cohort) lookup {
 // time names the candidates, and the one that renders to the row's bytes is it.
 // Where none does, the most similar candidate is the one that was changed.
 func (p *Plan) Identify(row []byte, s *Scratch) Match {
-	s.ids = identity{slot: -1, times: s.ids.times[:0]}
+	s.ids = identity{slot: -1, users: s.ids.users[:0], times: s.ids.times[:0]}
 	// A row that the walk cannot finish is judged by what it said until there.
 	_ = template.Walk(row, func(f template.Field) error { return p.inspect(row, f, &s.ids) })
 	id := &s.ids
-	switch {
-	case !id.tagged && !id.ranged:
+	if len(id.users) == 0 {
 		return Match{Kind: Foreign}
-	case uint64(id.user) >= p.Users:
-		return Match{Kind: Stranger, User: id.user, Detail: fmt.Sprintf("user %d of %d", id.user, p.Users)}
 	}
-	c := p.Cohort(id.user)
+	user := id.users[0]
+	if uint64(user) >= p.Users {
+		return Match{Kind: Stranger, User: user, Detail: fmt.Sprintf("user %d of %d", user, p.Users)}
+	}
 	if id.slot >= 0 {
-		if id.slot >= len(c.Program.SlotEvent) || c.Program.SlotEvent[id.slot] < 0 {
-			return Match{Kind: Stranger, User: id.user, Detail: fmt.Sprintf("its uuid names slot %d, which the user's template does not have", id.slot)}
+		c := p.Cohort(user)
+		if id.slot >= len(c.Program.SlotEvent) || c.Program.SlotEvent[id.slot] < 0 || int(c.Program.SlotEvent[id.slot]) >= c.Events {
+			return Match{Kind: Stranger, User: user, Detail: fmt.Sprintf("its uuid names slot %d, which the user does not play", id.slot)}
 		}
-		event := uint32(c.Program.Class[c.Program.SlotEvent[id.slot]])
-		return p.compare(row, id.user, []uint32{event}, s)
 	}
-	return p.compare(row, id.user, c.candidates(id.times, s), s)
+	return p.compare(row, s)
 }
 
 // inspect notes what one field says of the row's identity.
@@ -102,8 +101,8 @@ func (p *Plan) inspect(row []byte, f template.Field, id *identity) error {
 		}
 	}
 	if p.lookup.userKeys[string(f.Key)] {
-		if user, ok := p.ids.parse(value); ok && !id.tagged {
-			id.ranged, id.user = true, user
+		if user, ok := p.ids.parse(value); ok {
+			id.note(user)
 		}
 	}
 	if p.lookup.timeKeys[string(f.Key)] {
@@ -118,50 +117,69 @@ func (p *Plan) inspect(row []byte, f template.Field, id *identity) error {
 }
 
 func (p *Plan) noteUUID(user uint32, slot int, id *identity) error {
-	id.tagged, id.user = true, user
-	if uint64(user) >= p.Users {
+	alone := uint64(user) >= p.Users
+	if !alone {
+		events := p.Cohort(user).Program.SlotEvent
+		if alone = slot >= len(events) || events[slot] >= 0; alone {
+			id.slot = slot
+		}
+	}
+	if alone {
+		id.users = append(id.users[:0], user)
 		return errFound
 	}
-	events := p.Cohort(user).Program.SlotEvent
-	if slot >= len(events) || events[slot] >= 0 {
-		id.slot = slot
-		return errFound
+	if !slices.Contains(id.users[:id.uuids], user) {
+		id.users = slices.Insert(id.users, id.uuids, user)
+		id.uuids++
 	}
 	return nil
 }
 
-// candidates returns the events that no uuid names and whose event time is
-// among the row's times: any of them, since another time of the row may be the
-// event time of another event.
-func (c *Cohort) candidates(times []int64, s *Scratch) []uint32 {
-	if len(times) == 0 {
+func (id *identity) note(user uint32) {
+	if !slices.Contains(id.users, user) {
+		id.users = append(id.users, user)
+	}
+}
+
+// candidates returns the events of a user that the row may be: the one that its
+// uuid names, else those that no uuid names and whose event time is among the
+// row's times: any of them, since another time of the row may be the event time
+// of another event.
+func (c *Cohort) candidates(id *identity, shift int64, s *Scratch) []uint32 {
+	if id.slot >= 0 {
+		s.candidates = append(s.candidates[:0], uint32(c.Program.Class[c.Program.SlotEvent[id.slot]]))
+		return s.candidates
+	}
+	if len(id.times) == 0 {
 		return c.timeless
 	}
 	s.candidates = s.candidates[:0]
-	for _, ns := range times {
-		s.candidates = append(s.candidates, c.byTime[ns-c.shift*1e9]...)
+	for _, ns := range id.times {
+		s.candidates = append(s.candidates, c.byTime[ns-shift*1e9]...)
 	}
 	return s.candidates
 }
 
 // compare finds the candidate that the row is, or was before it was changed.
-func (p *Plan) compare(row []byte, user uint32, candidates []uint32, s *Scratch) Match {
-	if len(candidates) == 0 {
-		return Match{Kind: Stranger, User: user, Detail: "the user has no such event"}
-	}
-	v, c := p.Values(user), p.Cohort(user)
-	best, likeness := candidates[0], -1
-	for _, event := range candidates {
-		s.want = c.Program.Append(s.want[:0], int(event), &v)
-		if bytes.Equal(s.want, row) {
-			return Match{Kind: Planned, User: user, Event: event, Intact: true}
+func (p *Plan) compare(row []byte, s *Scratch) Match {
+	best, likeness := Match{Kind: Stranger, User: s.ids.users[0], Detail: "the user has no such event"}, -1
+	for _, user := range s.ids.users {
+		v, c := p.Values(user), p.Cohort(user)
+		for _, event := range c.candidates(&s.ids, v.Shift, s) {
+			s.want = c.Program.Append(s.want[:0], int(event), &v)
+			if bytes.Equal(s.want, row) {
+				return Match{Kind: Planned, User: user, Event: event, Intact: true}
+			}
+			if n := alike(s.want, row); n > likeness {
+				best, likeness = Match{Kind: Planned, User: user, Event: event}, n
+				s.best = append(s.best[:0], s.want...)
+			}
 		}
-		if n := alike(s.want, row); n > likeness {
-			best, likeness = event, n
-			s.best = append(s.best[:0], s.want...)
-		}
 	}
-	return Match{Kind: Planned, User: user, Event: best, Detail: difference(s.best, row)}
+	if best.Kind == Planned {
+		best.Detail = difference(s.best, row)
+	}
+	return best
 }
 
 // alike is the length of the common prefix and suffix.

@@ -133,7 +133,7 @@ func TestIdentifyStranger(t *testing.T) {
 	}{
 		{`{"event_id":"` + uuid(40, 1) + `"}`, Match{Kind: Stranger, User: 40, Detail: "user 40 of 40"}},
 		{`{"event_id":"` + uuid(1<<32-1, 1) + `"}`, Match{Kind: Stranger, User: 1<<32 - 1, Detail: "user 4294967295 of 40"}},
-		{`{"event_id":"` + uuid(0, 3) + `"}`, Match{Kind: Stranger, Detail: "its uuid names slot 3, which the user's template does not have"}},
+		{`{"event_id":"` + uuid(0, 3) + `"}`, Match{Kind: Stranger, Detail: "its uuid names slot 3, which the user does not play"}},
 		{`{"user_id":"1000000000000000","ts":1541207072,"what":"jump"}`, Match{Kind: Stranger, Detail: "the user has no such event"}},
 		{`{"user_id":"1000000000000000","ts":1541207075,"what":"jump"}`, Match{Kind: Stranger, Detail: "the user has no such event"}}, // shop's time, which uuids name
 		{`{"session_id":"` + uuid(0, 0) + `","ts":1541207074501,"what":"run"}`, Match{Kind: Stranger, Detail: "the user has no such event"}},

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
+	"kreplay/pkg/pace"
 	"kreplay/pkg/record"
 	"kreplay/pkg/scenario"
 	"kreplay/pkg/template"
@@ -34,11 +36,23 @@ type Plan struct {
 	cohorts  []*Cohort
 	spread   spread
 	ids      idRange
-	total    uint64
+	distinct uint64 // records, copies aside
 	logTypes []string
-	newline  bool
-	key      string
-	lookup   lookup
+	planned  []uint64 // by log type
+
+	start  time.Time // as the scenario has it; zero: it does not say
+	curve  pace.Curve
+	ranks  shuffle // user → place in the order of arrivals
+	paced  bool
+	speed  speed
+	seed   uint64
+	twice  quota // records with a copy, by dense index
+	late   quota
+	lateBy time.Duration
+
+	newline bool
+	key     string
+	lookup  lookup
 }
 
 // A Cohort is a share of the users that plays one template.
@@ -46,11 +60,13 @@ type Cohort struct {
 	Name    string
 	Program *template.Program
 	Users   uint64
+	Events  int      // of the program that its users play, from the first
 	LogType []uint16 // of each event: index into the plan's log types
 
-	first    uint64 // first position of the cohort
-	base     uint64 // dense index of its first record
-	shift    int64  // seconds from captured to planned time
+	since    []time.Duration // of each event, after the first
+	first    uint64          // first position of the cohort
+	base     uint64          // dense index of its first record
+	shift    int64           // seconds from captured to planned time
 	counters uint64
 	byTime   map[int64][]uint32 // captured event time, ns → events that no uuid names
 	timeless []uint32           // the same without any time
@@ -73,15 +89,20 @@ type Slice struct{ Index, Of uint64 }
 // New makes the plan of a scenario whose templates are compiled. Faults of the
 // scenario come back as [scenario.Faults].
 func New(sc *scenario.Scenario, programs map[string]*template.Program, run Run) (*Plan, error) {
-	p := &Plan{Users: sc.Population.Users, spread: newSpread(sc.Population.Users, sc.Seed), key: sc.Stream.PartitionKey}
+	p := &Plan{
+		Users: sc.Population.Users, spread: newSpread(sc.Population.Users, sc.Seed), key: sc.Stream.PartitionKey, seed: sc.Seed,
+		start: sc.Time.Start, curve: sc.Time.Arrivals, ranks: newShuffle(sc.Population.Users, sc.Seed),
+		paced: sc.Time.Paced(), speed: newSpeed(sc.Time.Speedup), lateBy: sc.Inject.LateBy,
+	}
 	p.Digest = contentDigest(sc, programs)
 	p.Tag = record.RunTag(p.Digest, sc.Seed, run.ID)
 	if err := p.addCohorts(sc, programs); err != nil {
 		return nil, err
 	}
-	if p.total == 0 {
+	if p.distinct == 0 {
 		return nil, errors.New("generate: the templates hold no events: there is nothing to send")
 	}
+	p.inject(sc.Inject)
 	p.newline = endsInNewline(sc, p.cohorts)
 	p.place(run.Anchor)
 	var err error
@@ -106,33 +127,55 @@ func (p *Plan) addCohorts(sc *scenario.Scenario, programs map[string]*template.P
 		if prog == nil {
 			return fmt.Errorf("generate: cohort %s: template %s is not compiled", c.Name, c.Template)
 		}
-		cohort := newCohort(c.Name, prog, quotas[i])
-		cohort.first, cohort.base = first, p.total
-		for _, e := range prog.Events {
+		events, err := played(prog, c)
+		if err != nil {
+			return err
+		}
+		cohort := newCohort(c.Name, prog, quotas[i], events)
+		cohort.first, cohort.base = first, p.distinct
+		for _, e := range prog.Events[:events] {
 			name := prog.LogTypes[e.LogType]
 			t, ok := types[name]
 			if !ok {
 				t = uint16(len(p.logTypes))
 				types[name] = t
-				p.logTypes = append(p.logTypes, name)
+				p.logTypes, p.planned = append(p.logTypes, name), append(p.planned, 0)
 			}
 			cohort.LogType = append(cohort.LogType, t)
+			p.planned[t] += quotas[i]
 		}
 		p.cohorts = append(p.cohorts, cohort)
 		first += quotas[i]
-		p.total += quotas[i] * uint64(len(prog.Events))
+		p.distinct += quotas[i] * uint64(events)
 	}
 	return nil
 }
 
-func newCohort(name string, prog *template.Program, users uint64) *Cohort {
+// played is how many of the program's events a cohort plays: all, or those up
+// to the last of the log type that it stops with.
+func played(prog *template.Program, c scenario.Cohort) (int, error) {
+	if c.Until == "" {
+		return len(prog.Events), nil
+	}
+	for i := len(prog.Events) - 1; i >= 0; i-- {
+		if prog.LogTypes[prog.Events[i].LogType] == c.Until {
+			return i + 1, nil
+		}
+	}
+	return 0, scenario.Faults{{Pos: c.UntilPos, Msg: fmt.Sprintf("cohort %s: until %s: template %s has no such log type: it has %s",
+		c.Name, c.Until, c.Template, strings.Join(prog.LogTypes, ", "))}}
+}
+
+func newCohort(name string, prog *template.Program, users uint64, events int) *Cohort {
 	c := &Cohort{
-		Name: name, Program: prog, Users: users, counters: uint64(prog.Counters),
+		Name: name, Program: prog, Users: users, Events: events, counters: uint64(prog.Counters),
 		byTime: map[int64][]uint32{}, members: map[int][]uint32{},
 	}
 	named := c.named()
+	begin, _ := c.start()
 	classes := map[int][]uint32{}
-	for i, e := range prog.Events {
+	for i, e := range prog.Events[:events] {
+		c.since = append(c.since, max(time.Duration(e.Time-begin), 0))
 		c.single = append(c.single, uint32(i))
 		class := int(prog.Class[i])
 		classes[class] = append(classes[class], uint32(i))
@@ -154,12 +197,36 @@ func newCohort(name string, prog *template.Program, users uint64) *Cohort {
 
 // start is the captured event time of the cohort's first event, in ns.
 func (c *Cohort) start() (ns int64, ok bool) {
-	for _, e := range c.Program.Events {
+	for _, e := range c.Program.Events[:c.Events] {
 		if e.HasTime {
 			return e.Time, true
 		}
 	}
 	return 0, false
+}
+
+// inject plans the copies and the late records.
+func (p *Plan) inject(in scenario.Inject) {
+	p.twice = newQuota(p.distinct, in.Duplicate, mix(p.seed))
+	p.late = newQuota(p.distinct, in.Late, mix(p.seed+1))
+	for c, event := range p.Copies() {
+		p.planned[c.LogType[event]]++
+	}
+}
+
+// Copies yields the records that have a copy, in no particular order.
+func (p *Plan) Copies() iter.Seq2[*Cohort, uint32] {
+	return func(yield func(*Cohort, uint32) bool) {
+		for i := range p.twice.all() {
+			for _, c := range p.cohorts {
+				if n := c.Users * uint64(c.Events); i >= c.base && i < c.base+n {
+					if !yield(c, uint32((i-c.base)%uint64(c.Events))) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 // captured is the event time of the first user's first event as captured; where
@@ -177,6 +244,9 @@ func (p *Plan) captured() time.Time {
 // every form of time moves exactly and fractions stay as captured.
 func (p *Plan) place(anchor time.Time) {
 	if anchor.IsZero() {
+		anchor = p.start
+	}
+	if anchor.IsZero() {
 		anchor = p.captured()
 	}
 	p.Anchor = anchor
@@ -187,17 +257,20 @@ func (p *Plan) place(anchor time.Time) {
 	}
 }
 
-// AnchorBefore returns the anchor that puts the last event of any user in the
-// last second before now.
+// AnchorBefore returns the anchor of a run that begins now: as the scenario
+// has it, else so that the last event of any user is before now.
 func (p *Plan) AnchorBefore(now time.Time) time.Time {
+	if !p.start.IsZero() {
+		return p.start
+	}
 	var span time.Duration
 	for _, c := range p.cohorts {
-		first, ok := c.start()
-		for _, e := range c.Program.Events {
-			if ok && e.HasTime {
-				span = max(span, time.Duration(e.Time-first))
-			}
+		for _, since := range c.since {
+			span = max(span, since)
 		}
+	}
+	if p.curve.Span() > 0 {
+		span += p.curve.Offset(p.Users-1, p.Users)
 	}
 	captured := p.captured()
 	shift := now.Add(-span).Unix() - captured.Unix() - 1
@@ -205,7 +278,16 @@ func (p *Plan) AnchorBefore(now time.Time) time.Time {
 }
 
 // Total is the number of planned records of all workers.
-func (p *Plan) Total() uint64 { return p.total }
+func (p *Plan) Total() uint64 { return p.distinct + p.twice.picked }
+
+// Distinct is the number of planned records, copies aside: Index is below it.
+func (p *Plan) Distinct() uint64 { return p.distinct }
+
+// Planned is the number of planned records of each log type.
+func (p *Plan) Planned() []uint64 { return p.planned }
+
+// Paced says whether the schedule decides when a record is sent.
+func (p *Plan) Paced() bool { return p.paced }
 
 // LogTypes returns the names that [Cohort.LogType] indexes.
 func (p *Plan) LogTypes() []string { return p.logTypes }
@@ -223,8 +305,20 @@ func (p *Plan) Cohort(user uint32) *Cohort {
 
 // Index numbers the planned records densely from 0, in no particular order.
 func (p *Plan) Index(user, event uint32) uint64 {
+	return p.index(p.Cohort(user), user, event)
+}
+
+func (p *Plan) index(c *Cohort, user, event uint32) uint64 {
+	return c.base + (p.spread.position(uint64(user))-c.first)*uint64(c.Events) + uint64(event)
+}
+
+// Multiplicity is how many planned records, copies among them, render like one.
+func (p *Plan) Multiplicity(user, event uint32) (n int) {
 	c := p.Cohort(user)
-	return c.base + (p.spread.position(uint64(user))-c.first)*uint64(len(c.Program.Events)) + uint64(event)
+	for _, member := range c.Members(int(event)) {
+		n += 1 + int(p.copies(c, Step{User: user, Event: member}))
+	}
+	return n
 }
 
 // ID names one planned record.
@@ -255,8 +349,21 @@ func (p *Plan) Range(s Slice) (first, end uint64) {
 
 // Count is the number of records of a slice.
 func (p *Plan) Count(s Slice) (n uint64) {
+	if s.Of == 0 {
+		return p.Total()
+	}
 	for user := range p.UsersOf(s) {
-		n += uint64(len(p.Cohort(user).Program.Events))
+		n += p.CountOf(user)
+	}
+	return n
+}
+
+// CountOf is the number of records of a user.
+func (p *Plan) CountOf(user uint32) uint64 {
+	c := p.Cohort(user)
+	n := uint64(c.Events)
+	for event := uint32(0); p.twice.picked > 0 && event < uint32(c.Events); event++ {
+		n += uint64(p.copies(c, Step{User: user, Event: event}))
 	}
 	return n
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"sort"
+	"time"
 
 	"kreplay/pkg/record"
 	"kreplay/pkg/scenario"
@@ -20,38 +21,33 @@ func (p *Plan) Values(user uint32) template.Values {
 	c := p.Cohort(user)
 	return template.Values{
 		Tag: p.Tag, User: user, UserID: p.ids.of(user),
-		Shift: c.shift, CounterBase: uint64(user) * c.counters,
+		Shift: c.shift + int64(p.arrival(user)/time.Second), CounterBase: uint64(user) * c.counters,
 	}
 }
 
-// Records yields the records of a slice user by user, in event-time order. Seq
+// Records yields the records of a slice in the order of sending; see Order. Seq
 // counts from 0 within the slice. The same plan yields the same records for ever.
 func (p *Plan) Records(s Slice) iter.Seq[record.Record] {
 	return func(yield func(record.Record) bool) {
 		var chunk, scratch []byte
 		var seq uint64
-		for user := range p.UsersOf(s) {
-			c, v := p.Cohort(user), p.Values(user)
-			key := ""
-			for event := range c.Program.Events {
-				scratch = p.append(scratch[:0], c, uint32(event), &v)
-				if cap(chunk)-len(chunk) < len(scratch) {
-					chunk = make([]byte, 0, max(chunkSize, len(scratch)))
-				}
-				start := len(chunk)
-				chunk = append(chunk, scratch...)
-				data := chunk[start:len(chunk):len(chunk)]
-				scratch = c.Program.Key(scratch[:0], event, p.key, &v)
-				if string(scratch) != key {
-					key = string(scratch)
-				}
-				r := record.Record{ID: p.ID(user, uint32(event)), Seq: seq, PartitionKey: key, Data: data}
-				if !yield(r) {
-					return
-				}
-				seq++
+		p.walk(s, func(step Step, u *player) bool {
+			scratch = p.append(scratch[:0], u.cohort, step.Event, &u.values)
+			if cap(chunk)-len(chunk) < len(scratch) {
+				chunk = make([]byte, 0, max(chunkSize, len(scratch)))
 			}
-		}
+			start := len(chunk)
+			chunk = append(chunk, scratch...)
+			data := chunk[start:len(chunk):len(chunk)]
+			scratch = u.cohort.Program.Key(scratch[:0], int(step.Event), p.key, &u.values)
+			if string(scratch) != u.key {
+				u.key = string(scratch)
+			}
+			id := record.ID{Run: p.Tag, User: step.User, Event: step.Event, Copy: step.Copy}
+			r := record.Record{ID: id, Seq: seq, PartitionKey: u.key, Data: data, Due: step.Due}
+			seq++
+			return yield(r)
+		})
 	}
 }
 

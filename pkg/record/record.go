@@ -35,7 +35,7 @@ type Record struct {
 	Seq          uint64 // position in this worker's order of sending, from 0 without gaps
 	PartitionKey string
 	Data         []byte
-	Due          time.Time // when the schedule wants it sent; zero: unpaced
+	Due          time.Duration // when the schedule wants it sent, since it began; 0 where it does not pace
 }
 
 // Size is what Kinesis counts against its limits: data before base64 plus
