@@ -22,7 +22,8 @@ type Progress struct {
 	Phase            Phase
 	Done, Total      uint64
 	Bytes            uint64
-	Refused, Unknown uint64 // attempts
+	Refused, Unknown uint64  // attempts
+	Wanted           float64 // records a second that limits and schedule ask for now; 0: as many as possible
 	Elapsed          time.Duration
 	Final            bool // the phase is over
 }

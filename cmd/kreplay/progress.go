@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,8 @@ func (a *app) observer() func(replay.Progress) {
 		return nil
 	case "tty":
 		return ttyProgress(a.stderr)
+	case "json":
+		return jsonProgress(a.stderr)
 	default:
 		return plainProgress(a.stderr)
 	}
@@ -41,8 +44,9 @@ func (a *app) observer() func(replay.Progress) {
 
 func ttyProgress(w io.Writer) func(replay.Progress) {
 	width := 0
+	var meter meter
 	return func(p replay.Progress) {
-		text := progressLine(p)
+		text := meter.line(p, bar(p))
 		fmt.Fprintf(w, "\r%s%s", text, strings.Repeat(" ", max(width-len(text), 0)))
 		width = len(text)
 		if p.Final {
@@ -54,6 +58,7 @@ func ttyProgress(w io.Writer) func(replay.Progress) {
 
 func plainProgress(w io.Writer) func(replay.Progress) {
 	var last time.Duration
+	var meter meter
 	return func(p replay.Progress) {
 		if p.Elapsed < last {
 			last = 0 // the next phase has begun
@@ -62,23 +67,87 @@ func plainProgress(w io.Writer) func(replay.Progress) {
 			return
 		}
 		last = p.Elapsed
-		fmt.Fprintln(w, progressLine(p))
+		fmt.Fprintln(w, meter.line(p, ""))
 	}
 }
 
-// progressLine says how far, how fast and how long still.
-func progressLine(p replay.Progress) string {
-	secs := max(p.Elapsed.Seconds(), 0.001)
+// jsonProgress writes an object a second, for programs. Keys are stable.
+func jsonProgress(w io.Writer) func(replay.Progress) {
+	var last time.Duration
+	var meter meter
+	out := json.NewEncoder(w)
+	return func(p replay.Progress) {
+		if p.Elapsed < last {
+			last = 0
+		}
+		if !p.Final && p.Elapsed-last < time.Second {
+			return
+		}
+		last = p.Elapsed
+		_ = out.Encode(struct { // progress that cannot be written stops no run
+			Phase            replay.Phase `json:"phase"`
+			Done             uint64       `json:"done"`
+			Total            uint64       `json:"total"`
+			Bytes            uint64       `json:"bytes"`
+			Refused          uint64       `json:"refused"`
+			Unknown          uint64       `json:"unknown"`
+			RecordsPerSecond float64      `json:"records_per_second"`
+			Wanted           float64      `json:"wanted_records_per_second"`
+			ElapsedMS        int64        `json:"elapsed_ms"`
+			LeftMS           int64        `json:"left_ms"`
+			Final            bool         `json:"final"`
+		}{p.Phase, p.Done, p.Total, p.Bytes, p.Refused, p.Unknown, meter.rate(p), p.Wanted, p.Elapsed.Milliseconds(), remaining(p).Milliseconds(), p.Final})
+	}
+}
+
+// A meter knows the rate of the last seconds.
+type meter struct {
+	phase   replay.Phase
+	samples []sample // of the last meterSpan, oldest first
+}
+
+type sample struct {
+	at   time.Duration
+	done uint64
+}
+
+const meterSpan = 3 * time.Second
+
+// rate is what was done a second over the last seconds; at the end, over all of
+// the phase.
+func (m *meter) rate(p replay.Progress) float64 {
+	if p.Phase != m.phase || len(m.samples) > 0 && p.Elapsed < m.samples[len(m.samples)-1].at {
+		m.phase, m.samples = p.Phase, m.samples[:0]
+	}
+	m.samples = append(m.samples, sample{p.Elapsed, p.Done})
+	for len(m.samples) > 2 && p.Elapsed-m.samples[1].at >= meterSpan {
+		m.samples = m.samples[1:]
+	}
+	from := m.samples[0]
+	if p.Final || len(m.samples) == 1 {
+		from = sample{}
+	}
+	return float64(p.Done-from.done) / max((p.Elapsed-from.at).Seconds(), 0.001)
+}
+
+// line says how far, how fast and how long still.
+func (m *meter) line(p replay.Progress, bar string) string {
+	rate := m.rate(p)
 	switch p.Phase {
 	case replay.PhasePush:
 	case replay.PhaseSettle:
 		return fmt.Sprintf("settle  waiting until nothing new has come, %s", round(p.Elapsed))
 	case replay.PhaseVerify:
-		return fmt.Sprintf("verify  %3.0f%%  %.1f of %.1f MB read  %.1f MB/s%s",
-			percent(p), float64(p.Done)/1e6, float64(p.Total)/1e6, float64(p.Done)/1e6/secs, left(p))
+		return fmt.Sprintf("verify  %s%3.0f%%  %.1f of %.1f MB read  %.1f MB/s%s",
+			bar, percent(p), float64(p.Done)/1e6, float64(p.Total)/1e6, rate/1e6, left(p))
 	}
-	text := fmt.Sprintf("push    %3.0f%%  %s of %s records  %s records/s  %.1f MB/s%s",
-		percent(p), report.Count(p.Done), report.Count(p.Total), report.Count(uint64(float64(p.Done)/secs)), float64(p.Bytes)/1e6/secs, left(p))
+	wanted := ""
+	if p.Wanted > 0 {
+		wanted = " of " + report.Count(uint64(p.Wanted))
+	}
+	text := fmt.Sprintf("push    %s%3.0f%%  %s of %s records  %s%s records/s  %.1f MB/s%s",
+		bar, percent(p), report.Count(p.Done), report.Count(p.Total), report.Count(uint64(rate)), wanted,
+		rate*float64(p.Bytes)/max(float64(p.Done), 1)/1e6, left(p))
 	if p.Refused > 0 {
 		text += fmt.Sprintf("  %s refused", report.Count(p.Refused))
 	}
@@ -88,6 +157,13 @@ func progressLine(p replay.Progress) string {
 	return text
 }
 
+const barWidth = 20
+
+func bar(p replay.Progress) string {
+	full := min(int(percent(p)*barWidth/100), barWidth)
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "] "
+}
+
 func percent(p replay.Progress) float64 {
 	if p.Total == 0 {
 		return 100
@@ -95,11 +171,18 @@ func percent(p replay.Progress) float64 {
 	return 100 * float64(p.Done) / float64(p.Total)
 }
 
-func left(p replay.Progress) string {
+func remaining(p replay.Progress) time.Duration {
 	if p.Done == 0 || p.Done >= p.Total {
+		return 0
+	}
+	return time.Duration(float64(p.Elapsed) * float64(p.Total-p.Done) / float64(p.Done))
+}
+
+func left(p replay.Progress) string {
+	d := remaining(p)
+	if d == 0 {
 		return ""
 	}
-	d := time.Duration(float64(p.Elapsed) * float64(p.Total-p.Done) / float64(p.Done))
 	return fmt.Sprintf("  %s left", round(d))
 }
 

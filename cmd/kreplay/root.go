@@ -109,7 +109,7 @@ the ingestion path delivered to the lake.`,
 	f.StringVar(&a.region, "region", "", "AWS region")
 	f.StringVar(&a.profile, "profile", "", "AWS profile")
 	f.StringVar(&a.endpoint, "endpoint-url", "", "where the services answer, as in the AWS CLI")
-	f.StringVar(&a.progress, "progress", "auto", "progress on stderr: auto, tty, plain or none")
+	f.StringVar(&a.progress, "progress", "auto", "progress on stderr: auto, tty, plain, json or none")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more to stderr")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "log nothing and show no progress")
 	root.AddCommand(a.runCommand(), a.captureCommand(), a.genCommand(), a.pushCommand(), a.verifyCommand(),
@@ -137,9 +137,9 @@ func describeArgs(c *cobra.Command) {
 
 func (a *app) start() error {
 	switch a.progress {
-	case "auto", "tty", "plain", "none":
+	case "auto", "tty", "plain", "json", "none":
 	default:
-		return usagef("--progress %q: want auto, tty, plain or none", a.progress)
+		return usagef("--progress %q: want auto, tty, plain, json or none", a.progress)
 	}
 	level := zapcore.WarnLevel
 	if a.verbose {
