@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,13 @@ import (
 	"kreplay/pkg/stream/streamtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(nullServerEnv) != "" {
+		_ = serveNothing()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	streamName = "events"

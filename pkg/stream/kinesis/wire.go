@@ -147,7 +147,7 @@ func appendMember(b []byte, name string, value *string) []byte {
 // record distribution AUTO accepts: no stream accepts a key of no characters.
 func appendEntry(b []byte, r *record.Record) []byte {
 	b = append(b, `{"Data":"`...)
-	b = append(base64.StdEncoding.AppendEncode(b, r.Data), '"')
+	b = append(appendBase64(b, r.Data), '"')
 	if r.ExplicitHashKey != "" {
 		b = appendString(append(b, `,"ExplicitHashKey":`...), r.ExplicitHashKey)
 	}
