@@ -36,10 +36,14 @@ type Record struct {
 	PartitionKey string
 	Data         []byte
 	Due          time.Duration // when the schedule wants it sent, since it began; 0 where it does not pace
+	// ExplicitHashKey says where on the ring of hash keys the record goes, in
+	// decimal, 0 to 2^128-1; empty: the MD5 of PartitionKey says it.
+	ExplicitHashKey string
 }
 
 // Size is what Kinesis counts against its limits: data before base64 plus
 // partition key, in bytes (aws-sdk-go-v2 kinesis types.go, PutRecordsRequestEntry).
+// An explicit hash key does not count (amazon-kinesis-producer, put_records_request.h).
 func (r Record) Size() int { return len(r.Data) + len(r.PartitionKey) }
 
 // Fate says what is known of an attempt, or at the end of a record.
@@ -58,12 +62,12 @@ func (f Fate) String() string {
 	return [...]string{"unknown", "acked", "refused", "unsent"}[f&3]
 }
 
-// An Outcome is the fate of one attempt at one record.
+// An Outcome is the fate of one attempt at one record. The sequence number
+// that makes it Acked is not kept: 56 digits a record that nobody looks at.
 type Outcome struct {
-	ID       ID
-	Fate     Fate
-	Shard    string // set when Acked
-	Sequence string // set when Acked
-	Code     string // unless Acked: the service's error code, or timeout, reset, broken-answer, …
-	Err      error  // unless Acked: the text behind Code
+	ID    ID
+	Fate  Fate
+	Shard string // set when Acked
+	Code  string // unless Acked: the service's error code, or timeout, reset, broken-answer, …
+	Err   error  // unless Acked: the text behind Code
 }

@@ -3,7 +3,9 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"kreplay/pkg/record"
@@ -18,6 +20,10 @@ type Sink interface {
 	Put(ctx context.Context, recs []record.Record) ([]record.Outcome, error)
 }
 
+// ErrTooLarge is the error of outcomes whose request had too many records or
+// bytes: they are refused, and fewer of them at a time need not be.
+var ErrTooLarge = errors.New("request is too large")
+
 // RetryOptions say how records are sent again.
 type RetryOptions struct {
 	Base, Most time.Duration // backoff: full jitter in [0, Base·2^n) after attempt n, capped; 0: 50 ms, 5 s
@@ -30,7 +36,8 @@ type RetryOptions struct {
 }
 
 // Retry wraps s so that refused records, and unless held unknown ones, are sent
-// again alone, never the whole batch. The outcomes are those of each record's
+// again alone, never the whole batch, and in halves when the request was too
+// large. The outcomes are those of each record's
 // last attempt; the final fate over all attempts is the ledger's business.
 func Retry(s Sink, o RetryOptions) Sink {
 	if o.Base == 0 {
@@ -52,18 +59,26 @@ type retry struct {
 
 func (r *retry) Put(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
 	out, err := r.attempt(ctx, recs)
+	most := len(recs) // records a request
 	for try := 1; try < r.o.Attempts && err == nil; try++ {
 		again, at := r.pending(recs, out)
 		if len(again) == 0 {
 			break
 		}
+		if slices.ContainsFunc(at, func(i int) bool { return errors.Is(out[i].Err, ErrTooLarge) }) {
+			most = (min(most, len(again)) + 1) / 2
+		}
 		if err = sleep(ctx, r.backoff(try)); err != nil {
 			break
 		}
-		var more []record.Outcome
-		more, err = r.attempt(ctx, again)
-		for i, o := range more {
-			out[at[i]] = o
+		for len(again) > 0 && err == nil {
+			var more []record.Outcome
+			n := min(most, len(again))
+			more, err = r.attempt(ctx, again[:n])
+			for i, o := range more {
+				out[at[i]] = o
+			}
+			again, at = again[n:], at[n:]
 		}
 	}
 	return out, err

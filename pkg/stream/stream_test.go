@@ -102,7 +102,7 @@ func (p play) perform(ctx context.Context) *run {
 func outcome(id record.ID, fates []record.Fate, try int) record.Outcome {
 	code := fmt.Sprintf("%d.%d", id.Event, try)
 	if try >= len(fates) || fates[try] == record.Acked {
-		return record.Outcome{ID: id, Fate: record.Acked, Shard: "shard", Sequence: code}
+		return record.Outcome{ID: id, Fate: record.Acked, Shard: code}
 	}
 	return record.Outcome{ID: id, Fate: fates[try], Code: code, Err: errStop}
 }
@@ -316,7 +316,7 @@ func (m *memory) Put(ctx context.Context, recs []record.Record) ([]record.Outcom
 			out[i] = record.Outcome{ID: r.ID, Fate: record.Refused, Code: "throttled", Err: errStop}
 		default:
 			m.stored++
-			out[i] = record.Outcome{ID: r.ID, Fate: record.Acked, Shard: "0", Sequence: strconv.Itoa(m.stored)}
+			out[i] = record.Outcome{ID: r.ID, Fate: record.Acked, Shard: "0"}
 		}
 	}
 	return out, nil

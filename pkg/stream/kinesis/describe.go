@@ -2,20 +2,33 @@ package kinesis
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"kreplay/pkg/stream"
 )
 
 // Info is what is known of a stream.
 type Info struct {
 	Name, ARN, Status string
+	Mode              string // PROVISIONED or ON_DEMAND
+	Distribution      string // AUTO: the service spreads records, not their keys; USER_PARTITION_KEY; empty when provisioned
+	Encryption        string // NONE or KMS
 	OpenShards        int
 	MaxRecordBytes    int // data and key of a record
+	WarmMiBps         int // MiB/s that are warm for writing; 0: the service does not say
+	WarmTargetMiBps   int // MiB/s that they are on the way to
 	Tags              map[string]string
 }
+
+// Auto says that the service spreads records over shards as it likes: keys
+// predict no shard, and only the stream's limits as a whole count.
+func (i Info) Auto() bool { return i.Distribution == string(types.RecordDistributionStrategyAuto) }
 
 // defaultRecordKiB is the limit where a stream does not say
 // (aws-sdk-go-v2 kinesis v1.56.12, api_op_UpdateMaxRecordSize.go).
@@ -25,9 +38,13 @@ const defaultRecordKiB = 1024
 func (c *Client) Describe(ctx context.Context) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	res, err := c.api.DescribeStreamSummary(ctx, &sdk.DescribeStreamSummaryInput{StreamName: &c.stream})
+	var res *sdk.DescribeStreamSummaryOutput
+	err := c.read(func(again func(*sdk.Options)) (err error) {
+		res, err = c.api.DescribeStreamSummary(ctx, &sdk.DescribeStreamSummaryInput{StreamName: &c.stream}, again)
+		return err
+	})
 	if err != nil {
-		return Info{}, c.explain(err)
+		return Info{}, err
 	}
 	d := res.StreamDescriptionSummary
 	if d == nil {
@@ -35,23 +52,107 @@ func (c *Client) Describe(ctx context.Context) (Info, error) {
 	}
 	info := Info{
 		Name: aws.ToString(d.StreamName), ARN: aws.ToString(d.StreamARN), Status: string(d.StreamStatus),
-		OpenShards: int(aws.ToInt32(d.OpenShardCount)), MaxRecordBytes: defaultRecordKiB << 10, Tags: map[string]string{},
+		Mode: string(types.StreamModeProvisioned), Distribution: string(d.RecordDistributionStrategy), Encryption: string(types.EncryptionTypeNone),
+		OpenShards: int(aws.ToInt32(d.OpenShardCount)), MaxRecordBytes: defaultRecordKiB << 10,
+	}
+	if d.StreamModeDetails != nil {
+		info.Mode = string(d.StreamModeDetails.StreamMode)
+	}
+	if d.EncryptionType != "" {
+		info.Encryption = string(d.EncryptionType)
 	}
 	if d.MaxRecordSizeInKiB != nil {
 		info.MaxRecordBytes = int(*d.MaxRecordSizeInKiB) << 10
 	}
+	if w := d.WarmThroughput; w != nil {
+		info.WarmMiBps, info.WarmTargetMiBps = int(aws.ToInt32(w.CurrentMiBps)), int(aws.ToInt32(w.TargetMiBps))
+	}
+	info.Tags, err = c.tags(ctx)
+	return info, err
+}
+
+func (c *Client) tags(ctx context.Context) (map[string]string, error) {
+	tags := map[string]string{}
 	in := &sdk.ListTagsForStreamInput{StreamName: &c.stream}
 	for {
-		page, err := c.api.ListTagsForStream(ctx, in)
+		var page *sdk.ListTagsForStreamOutput
+		err := c.read(func(again func(*sdk.Options)) (err error) {
+			page, err = c.api.ListTagsForStream(ctx, in, again)
+			return err
+		})
 		if err != nil {
-			return Info{}, c.explain(err)
+			return nil, err
 		}
 		for _, t := range page.Tags {
-			info.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+			tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 			in.ExclusiveStartTagKey = t.Key
 		}
 		if !aws.ToBool(page.HasMoreTags) || len(page.Tags) == 0 {
-			return info, nil
+			return tags, nil
+		}
+	}
+}
+
+// Shards lists the open shards, in no order. In the middle of a reshard it may
+// see parents beside their children: stream.NewMap notices.
+func (c *Client) Shards(ctx context.Context) ([]stream.Shard, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var all []stream.Shard
+	in := &sdk.ListShardsInput{StreamName: &c.stream, ShardFilter: &types.ShardFilter{Type: types.ShardFilterTypeAtLatest}}
+	for {
+		var page *sdk.ListShardsOutput
+		err := c.read(func(again func(*sdk.Options)) (err error) {
+			page, err = c.api.ListShards(ctx, in, again)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range page.Shards {
+			if s.SequenceNumberRange != nil && s.SequenceNumberRange.EndingSequenceNumber != nil {
+				continue // closed: an emulator does not know the filter
+			}
+			shard, err := shardOf(s)
+			if err != nil {
+				return nil, c.explain(err)
+			}
+			all = append(all, shard)
+		}
+		if aws.ToString(page.NextToken) == "" {
+			return all, nil
+		}
+		in = &sdk.ListShardsInput{NextToken: page.NextToken} // with nothing beside it (api_op_ListShards.go)
+	}
+}
+
+func shardOf(s types.Shard) (shard stream.Shard, err error) {
+	shard.ID = aws.ToString(s.ShardId)
+	if s.HashKeyRange == nil {
+		return shard, fmt.Errorf("shard %q has no range of hash keys: %w", shard.ID, errBroken)
+	}
+	if shard.First, err = stream.ParseHashKey(aws.ToString(s.HashKeyRange.StartingHashKey)); err != nil {
+		return shard, fmt.Errorf("shard %q: %w: %w", shard.ID, err, errBroken)
+	}
+	if shard.Last, err = stream.ParseHashKey(aws.ToString(s.HashKeyRange.EndingHashKey)); err != nil {
+		return shard, fmt.Errorf("shard %q: %w: %w", shard.ID, err, errBroken)
+	}
+	return shard, nil
+}
+
+// read makes a call that changes nothing, so that the SDK may repeat it when it
+// is throttled, and that is made once more when credentials had expired.
+func (c *Client) read(call func(again func(*sdk.Options)) error) error {
+	again := func(o *sdk.Options) { o.Retryer = retry.NewStandard() }
+	for {
+		age := c.keys.age()
+		err := call(again)
+		if err == nil {
+			c.keys.accepted()
+			return nil
+		}
+		if !expired(err) || !c.keys.expired(age) {
+			return c.explain(err)
 		}
 	}
 }

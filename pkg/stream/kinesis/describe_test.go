@@ -30,7 +30,7 @@ func TestDescribeReadsSettingsAndTags(t *testing.T) {
 	}
 	want := kinesis.Info{
 		Name: streamName, ARN: "arn:aws:kinesis:eu-west-1:000000000000:stream/" + streamName, Status: "ACTIVE",
-		OpenShards: 3, MaxRecordBytes: 2 << 20, Tags: tags,
+		Mode: "PROVISIONED", Encryption: "NONE", OpenShards: 3, MaxRecordBytes: 2 << 20, Tags: tags,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("describe (-want +got):\n%s", diff)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,13 @@ import (
 	"kreplay/pkg/stream/streamtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(nullServerEnv) != "" {
+		_ = serveNothing()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	streamName = "events"
@@ -258,14 +265,24 @@ func TestRefusedCalls(t *testing.T) {
 		code   string
 		err    error // nil: not fatal
 	}{
-		{413, named("RequestEntityTooLargeException"), "http-413", kinesis.ErrInvalid},
+		{413, named("RequestEntityTooLargeException"), "too-large", nil},
+		{413, "<html>\nnginx\n</html>", "too-large", nil},
+		{400, named("InvalidArgumentException"), "http-400", kinesis.ErrInvalid},
+		{400, `{"__type":"InvalidArgumentException","message":"Records size exceeds 10 MB limit"}`, "too-large", nil},
+		{400, `{"__type":"ValidationException","message":"1 validation error detected: Value at 'records' failed to satisfy constraint: Member must have length less than or equal to 500"}`, "too-large", nil},
+		{400, `{"__type":"ValidationException","message":"1 validation error detected: Value at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"}`, "http-400", kinesis.ErrInvalid},
+		{400, `{"__type":"ValidationException","message":"1 validation error detected: Value at 'records.1.member.data' failed to satisfy constraint: Member must have length less than or equal to 1048576"}`, "http-400", kinesis.ErrInvalid},
 		{400, named("ValidationException"), "http-400", kinesis.ErrInvalid},
 		{400, named("AccessDeniedException"), "http-400", kinesis.ErrDenied},
 		{400, named("ResourceNotFoundException"), "http-400", kinesis.ErrNoStream},
-		{400, named("ExpiredTokenException"), "http-400", kinesis.ErrCredentials},
+		{400, named("KMSDisabledException"), "http-400", kinesis.ErrDenied},
+		{400, named("KMSAccessDeniedException"), "http-400", kinesis.ErrDenied},
+		{400, named("ExpiredTokenException"), "expired-credentials", nil},
+		{403, named("ExpiredTokenException"), "expired-credentials", nil},
 		{403, named("MissingAuthenticationTokenException"), "http-403", kinesis.ErrCredentials},
 		{400, named("ProvisionedThroughputExceededException"), "throttled", nil},
 		{400, named("LimitExceededException"), "throttled", nil},
+		{400, named("KMSThrottlingException"), "throttled", nil},
 		{429, "{}", "throttled", nil},
 	} {
 		t.Run(c.code+" "+c.body, func(t *testing.T) {
@@ -286,7 +303,7 @@ func TestRefusedCalls(t *testing.T) {
 
 // A proxy in between answers in its own way, over several lines.
 func TestProxyPagesAreOneSentence(t *testing.T) {
-	for status, body := range map[int]string{413: "<html>\n<body>\n413 Request Entity Too Large\n</html>\n", 400: "{\"__type\":\"ValidationException\",\"message\":\"two\\nlines\"}"} {
+	for status, body := range map[int]string{407: "<html>\n<body>\n407 Proxy Authentication Required\n</html>\n", 400: "{\"__type\":\"ValidationException\",\"message\":\"two\\nlines\"}"} {
 		s := answers(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, body)

@@ -1,0 +1,73 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// explain turns an error into one sentence with the next step.
+func (c *Client) explain(err error) error {
+	var api smithy.APIError
+	var answer *awshttp.ResponseError
+	var send *smithyhttp.RequestSendError
+	where := c.region
+	if c.endpoint != "" {
+		where = c.endpoint
+	}
+	if errors.Is(err, ErrCredentials) {
+		return fmt.Errorf("stream %q at %s: no credentials; check --profile or AWS_ACCESS_KEY_ID: %w", c.stream, where, cause(err))
+	}
+	if errors.As(err, &api) {
+		switch code := api.ErrorCode(); code {
+		case "ResourceNotFoundException":
+			return fmt.Errorf("stream %q does not exist at %s; create it, or pass --create-stream: %w", c.stream, where, ErrNoStream)
+		case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "ExpiredToken", "RequestExpired", "InvalidClientTokenId", "MissingAuthenticationTokenException", "IncompleteSignatureException":
+			return fmt.Errorf("%s refuses the credentials (%s); check --profile or AWS_ACCESS_KEY_ID: %w", where, code, ErrCredentials)
+		case "AccessDeniedException":
+			return fmt.Errorf("stream %q at %s: access is not allowed (%s); the role needs kinesis:PutRecords, DescribeStreamSummary, ListShards and ListTagsForStream: %w", c.stream, where, code, ErrDenied)
+		case "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
+			return fmt.Errorf("stream %q at %s: its encryption key cannot be used (%s: %s); the role needs kms:GenerateDataKey on an enabled key: %w",
+				c.stream, where, code, sentence(api), ErrDenied)
+		default:
+			return fmt.Errorf("stream %q at %s: %s: %s: %w", c.stream, where, code, sentence(api), ErrInvalid)
+		}
+	}
+	if errors.As(err, &send) {
+		why := send.Err
+		if at, ok := errors.AsType[*url.Error](why); ok {
+			why = at.Err
+		}
+		if network, ok := errors.AsType[*net.OpError](why); ok {
+			why = network.Err
+		}
+		return fmt.Errorf("no server answers at %s (%w); check --endpoint-url and the network: %w", where, why, ErrUnreachable)
+	}
+	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
+		return fmt.Errorf("stream %q at %s: HTTP %d without a readable answer; is a proxy in between?: %w", c.stream, where, answer.HTTPStatusCode(), ErrInvalid)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no server answers at %s in time; check --endpoint-url and the network: %w", where, ErrUnreachable)
+	}
+	return fmt.Errorf("stream %q at %s: %w", c.stream, where, cause(err))
+}
+
+// sentence is the service's message on one line.
+func sentence(err smithy.APIError) string {
+	return strings.Join(strings.Fields(err.ErrorMessage()), " ")
+}
+
+// cause is err without the operation's name.
+func cause(err error) error {
+	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return op.Err
+	}
+	return err
+}

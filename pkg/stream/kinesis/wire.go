@@ -1,0 +1,158 @@
+package kinesis
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"kreplay/pkg/record"
+)
+
+// wire speaks PutRecords in place of the SDK's own protocol, which costs more
+// than all the rest of a call: the records of a call go straight into the body
+// and the answer straight into outcomes. The bytes are the same. Everything
+// else, and every answer that is an error, stays the SDK's.
+type wire struct{ smithyhttp.ClientProtocol }
+
+// call is one PutRecords call on its way through the SDK, which knows of it by
+// the context alone: the records of its input are empty.
+type call struct {
+	recs []record.Record
+	out  []record.Outcome // set by the answer
+	body *buffer          // set by the request
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	k, _ := ctx.Value(callKey{}).(*call)
+	return k
+}
+
+// SerializeRequest implements [smithyhttp.ClientProtocol].
+func (w wire) SerializeRequest(ctx context.Context, op *smithy.OperationSchema, in smithy.Serializable, req *smithyhttp.Request) error {
+	k := callOf(ctx)
+	put, ok := in.(*sdk.PutRecordsInput)
+	if k == nil || !ok {
+		return w.ClientProtocol.SerializeRequest(ctx, op, in, req)
+	}
+	// The stock protocol sets method, path and headers; its body, of no records, is replaced.
+	if err := w.ClientProtocol.SerializeRequest(ctx, op, in, req); err != nil {
+		return err
+	}
+	k.body = newBuffer(requestSize(k.recs))
+	k.body.bytes = appendRequest(k.body.bytes, put, k.recs)
+	sized, err := req.SetStream(bytes.NewReader(k.body.bytes))
+	if err != nil {
+		return fmt.Errorf("kinesis: request body: %w", err)
+	}
+	*req = *sized
+	return nil
+}
+
+// maxAnswer is more than the answer to 500 records can be: an id, a code and a
+// message of a kilobyte for each would be half a megabyte.
+const maxAnswer = 8 << 20
+
+// DeserializeResponse implements [smithyhttp.ClientProtocol].
+func (w wire) DeserializeResponse(ctx context.Context, op *smithy.OperationSchema, types *smithy.TypeRegistry, resp *smithyhttp.Response, out smithy.Deserializable) error {
+	k := callOf(ctx)
+	if k == nil || resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return w.ClientProtocol.DeserializeResponse(ctx, op, types, resp, out)
+	}
+	r := readers.Get().(*answerReader)
+	defer readers.Put(r)
+	err := r.read(resp.Body, resp.ContentLength)
+	if err == nil {
+		k.out, err = r.outcomes(k.recs)
+	}
+	if err != nil {
+		return &smithy.DeserializationError{Err: err}
+	}
+	return nil
+}
+
+// read fills r.text from body, whose length is n when it is known.
+func (r *answerReader) read(body io.Reader, n int64) error {
+	if n > maxAnswer {
+		return fmt.Errorf("an answer of %d bytes: %w", n, errBroken)
+	}
+	r.text = r.text[:0]
+	if want := int(max(n, 0)) + 512; cap(r.text) < want {
+		r.text = make([]byte, 0, want)
+	}
+	for len(r.text) <= maxAnswer {
+		if len(r.text) == cap(r.text) {
+			r.text = append(r.text, 0)[:len(r.text)]
+		}
+		got, err := body.Read(r.text[len(r.text):cap(r.text)])
+		r.text = r.text[:len(r.text)+got]
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("an answer of over %d bytes: %w", maxAnswer, errBroken)
+}
+
+// requestSize is what appendRequest writes, or a little more if no string has escapes.
+func requestSize(recs []record.Record) int {
+	n := 512
+	for i := range recs {
+		r := &recs[i]
+		n += len(`{"Data":"","ExplicitHashKey":"","PartitionKey":""},`) +
+			base64.StdEncoding.EncodedLen(len(r.Data)) + len(r.PartitionKey) + len(r.ExplicitHashKey)
+	}
+	return n
+}
+
+// appendRequest appends what the stock protocol makes of in with recs as its records.
+func appendRequest(b []byte, in *sdk.PutRecordsInput, recs []record.Record) []byte {
+	b = append(b, '{')
+	if in.DryRun != nil {
+		b = append(strconv.AppendBool(append(b, `"DryRun":`...), *in.DryRun), ',')
+	}
+	b = append(b, `"Records":[`...)
+	for i := range recs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendEntry(b, &recs[i])
+	}
+	b = append(b, ']')
+	b = appendMember(b, `,"StreamARN":`, in.StreamARN)
+	b = appendMember(b, `,"StreamId":`, in.StreamId)
+	b = appendMember(b, `,"StreamName":`, in.StreamName)
+	return append(b, '}')
+}
+
+func appendMember(b []byte, name string, value *string) []byte {
+	if value == nil {
+		return b
+	}
+	return appendString(append(b, name...), *value)
+}
+
+// appendEntry appends r. An empty key is left out, which only a stream with
+// record distribution AUTO accepts: no stream accepts a key of no characters.
+func appendEntry(b []byte, r *record.Record) []byte {
+	b = append(b, `{"Data":"`...)
+	b = append(appendBase64(b, r.Data), '"')
+	if r.ExplicitHashKey != "" {
+		b = appendString(append(b, `,"ExplicitHashKey":`...), r.ExplicitHashKey)
+	}
+	if r.PartitionKey != "" {
+		b = appendString(append(b, `,"PartitionKey":`...), r.PartitionKey)
+	}
+	return append(b, '}')
+}
