@@ -62,8 +62,8 @@ func (j *Job) Plan(run generate.Run) (*generate.Plan, error) {
 	return generate.New(j.Scenario, j.Programs, run)
 }
 
-// start plans a run; without an anchor it is one that ends just before now.
-func (j *Job) start(run generate.Run, now time.Time) (*generate.Plan, error) {
+// Start plans a run; without an anchor it is one that ends just before now.
+func (j *Job) Start(run generate.Run, now time.Time) (*generate.Plan, error) {
 	plan, err := j.Plan(run)
 	if err != nil || !run.Anchor.IsZero() {
 		return plan, err

@@ -11,6 +11,7 @@ type Phase string
 
 // The phases of a run, in order.
 const (
+	PhasePlan   Phase = "plan"
 	PhasePush   Phase = "push"
 	PhaseSettle Phase = "settle"
 	PhaseVerify Phase = "verify"

@@ -46,7 +46,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if cfg.RunID == "" {
 		cfg.RunID = NewRunID(started)
 	}
-	plan, err := job.start(generate.Run{ID: cfg.RunID, Anchor: cfg.Anchor}, started)
+	plan, err := job.Start(generate.Run{ID: cfg.RunID, Anchor: cfg.Anchor}, started)
 	if err != nil {
 		return nil, err
 	}

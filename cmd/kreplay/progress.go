@@ -135,6 +135,8 @@ func (m *meter) line(p replay.Progress, bar string) string {
 	rate := m.rate(p)
 	switch p.Phase {
 	case replay.PhasePush:
+	case replay.PhasePlan:
+		return fmt.Sprintf("plan    %s%3.0f%%  %s of %s records  %s records/s%s", bar, percent(p), report.Count(p.Done), report.Count(p.Total), report.Count(uint64(rate)), left(p))
 	case replay.PhaseSettle:
 		return fmt.Sprintf("settle  waiting until nothing new has come, %s", round(p.Elapsed))
 	case replay.PhaseVerify:

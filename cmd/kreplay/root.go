@@ -112,7 +112,7 @@ the ingestion path delivered to the lake.`,
 	f.StringVar(&a.progress, "progress", "auto", "progress on stderr: auto, tty, plain, json or none")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more to stderr")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "log nothing and show no progress")
-	root.AddCommand(a.runCommand(), a.captureCommand(), a.genCommand(), a.pushCommand(), a.verifyCommand(),
+	root.AddCommand(a.runCommand(), a.captureCommand(), a.planCommand(), a.genCommand(), a.pushCommand(), a.verifyCommand(),
 		a.localCommand(), a.scenarioCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		describeArgs(c)

@@ -86,6 +86,8 @@ func (a *app) runCommand() *cobra.Command {
 	r.emb.add(c)
 	c.Flags().BoolVar(&r.local, "local", false, "run against the embedded pipeline on loopback")
 	c.Flags().StringVar(&r.dir, "run-dir", "", "run directory (default runs/<id>)")
+	c.Flags().StringVar(&r.id, "run-id", "", "id of the run (default: a fresh one)")
+	c.Flags().StringVar(&r.anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")
 	return c
 }
 
@@ -97,6 +99,8 @@ type runner struct {
 	emb    embeddedFlags
 	local  bool
 	dir    string
+	id     string
+	anchor string
 }
 
 func (r *runner) run(c *cobra.Command, args []string) error {
@@ -114,13 +118,20 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	id := replay.NewRunID(time.Now())
+	id := r.id
+	if id == "" {
+		id = replay.NewRunID(time.Now())
+	}
+	since, err := parseAnchor(r.anchor)
+	if err != nil {
+		return err
+	}
 	dir, err := runDir(r.dir, id)
 	if err != nil {
 		return err
 	}
 	cfg := replay.RunConfig{
-		Push:   replay.PushConfig{Dir: dir, RunID: id, Stages: stagePaths(job), Version: version(), Observe: r.app.observer()},
+		Push:   replay.PushConfig{Dir: dir, RunID: id, Anchor: since, Stages: stagePaths(job), Version: version(), Observe: r.app.observer()},
 		Verify: replay.VerifyConfig{Dir: dir, Observe: r.app.observer()},
 	}
 	if r.local {
@@ -155,7 +166,7 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	if err != nil {
 		return err
 	}
-	pipe, err := r.emb.start(ctx, embeddedTarget{listen: "127.0.0.1:0", lake: lake, streams: []local.StreamSpec{{Name: name, Shards: 4, Tags: map[string]string{allowTag: "true"}}}, records: plan.Total()})
+	pipe, err := r.emb.start(ctx, embeddedTarget{listen: "127.0.0.1:0", lake: lake, streams: []local.StreamSpec{{Name: name, Shards: localShards, Tags: map[string]string{allowTag: "true"}}}, records: plan.Total()})
 	if err != nil {
 		return err
 	}

@@ -156,3 +156,26 @@ func (m *Map) Route(r *record.Record) (int, error) {
 	}
 	return m.Find(h), nil
 }
+
+// EvenMap is the map of a new stream: n shards of equal ranges, named as the
+// service names them.
+func EvenMap(n int) (*Map, error) {
+	ring := new(big.Int).Lsh(big.NewInt(1), 128)
+	start := func(i int) *big.Int {
+		s := new(big.Int).Mul(ring, big.NewInt(int64(i)))
+		return s.Div(s, big.NewInt(int64(n)))
+	}
+	shards := make([]Shard, 0, max(n, 0))
+	for i := range n {
+		first, err := ParseHashKey(start(i).String())
+		if err != nil {
+			return nil, err
+		}
+		last, err := ParseHashKey(new(big.Int).Sub(start(i+1), big.NewInt(1)).String())
+		if err != nil {
+			return nil, err
+		}
+		shards = append(shards, Shard{fmt.Sprintf("shardId-%012d", i), first, last})
+	}
+	return NewMap(shards)
+}

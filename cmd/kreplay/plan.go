@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kreplay/pkg/generate"
+	"kreplay/pkg/report"
+	"kreplay/pkg/stream"
+	"kreplay/pkg/stream/kinesis"
+	"kreplay/replay"
+)
+
+// localShards is how many shards the embedded stream of run --local has.
+const localShards = 4
+
+type planner struct {
+	app      *app
+	src      sourceFlags
+	stream   string
+	shards   int
+	onDemand bool
+	id       string
+	anchor   string
+	prices   string
+	json     bool
+}
+
+func (a *app) planCommand() *cobra.Command {
+	p := &planner{app: a}
+	c := &cobra.Command{
+		Use: "plan SCENARIO", Short: "Forecast a run without sending it: records, time, load of each shard, cost",
+		Long: `Make every record of a run without sending it, and say what it comes to: records, bytes,
+time, the load of each shard by the records' real keys, the keys that heat the hottest
+one, the values that the expectations want, and an estimate of the cost.
+
+Ids, and with them shards, follow from the run id: pass the same --run-id to run or push
+to send exactly what was forecast.`,
+		Example: "  kreplay plan smoke --shards 4\n  kreplay plan smoke --users 1000000 --stream actions-staging --region eu-west-1",
+		Args:    one("scenario"),
+		RunE:    p.run,
+	}
+	p.src.add(c)
+	p.src.addRate(c)
+	f := c.Flags()
+	f.StringVar(&p.stream, "stream", "", "ask this stream for its shards")
+	f.IntVar(&p.shards, "shards", localShards, "or: a new stream with so many shards")
+	f.BoolVar(&p.onDemand, "on-demand", false, "the new stream is charged on demand")
+	f.StringVar(&p.id, "run-id", "", "id of the run that is forecast (default: a fresh one)")
+	f.StringVar(&p.anchor, "anchor", "", "event time of the first user's first event, RFC 3339")
+	f.StringVar(&p.prices, "prices", "", "JSON file of prices in place of the shipped one")
+	f.BoolVar(&p.json, "json", false, "print JSON")
+	return c
+}
+
+func (p *planner) run(c *cobra.Command, args []string) error {
+	since, err := parseAnchor(p.anchor)
+	if err != nil {
+		return err
+	}
+	prices, err := p.readPrices()
+	if err != nil {
+		return err
+	}
+	job, err := p.src.job(c, args[0])
+	if err != nil {
+		return err
+	}
+	if p.id == "" {
+		p.id = replay.NewRunID(time.Now())
+	}
+	plan, err := job.Start(generate.Run{ID: p.id, Anchor: since}, time.Now())
+	if err != nil {
+		return err
+	}
+	shards, err := p.openShards(c.Context())
+	if err != nil {
+		return err
+	}
+	f, err := replay.Predict(c.Context(), plan, job.Scenario.Stream.Limits, replay.PredictConfig{
+		Shards: shards, Limited: true, Observe: p.app.observer(),
+	})
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.printJSON(plan, f, f.Cost(prices, p.onDemand))
+	}
+	return p.print(plan, f, prices)
+}
+
+func (p *planner) readPrices() (replay.Prices, error) {
+	if p.prices == "" {
+		return replay.ListPrices()
+	}
+	text, err := os.ReadFile(p.prices)
+	if err != nil {
+		return replay.Prices{}, usagef("--prices: %v", err)
+	}
+	prices, err := replay.ParsePrices(text)
+	if err != nil {
+		return prices, usagef("--prices %s: %v", p.prices, err)
+	}
+	return prices, nil
+}
+
+// openShards is the map of the stream that is named, or of a new one.
+func (p *planner) openShards(ctx context.Context) (*stream.Map, error) {
+	if p.stream == "" {
+		if p.shards < 1 {
+			return nil, usagef("--shards %d: a stream has at least one", p.shards)
+		}
+		return stream.EvenMap(p.shards)
+	}
+	cfg, err := p.app.awsConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client := kinesis.New(cfg, p.stream, kinesis.Options{})
+	defer client.Close()
+	info, err := client.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.onDemand = info.Mode == "ON_DEMAND"
+	shards, err := client.Shards(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return stream.NewMap(shards)
+}
+
+func (p *planner) print(plan *generate.Plan, f *replay.Forecast, prices replay.Prices) error {
+	w := p.app.stdout
+	fmt.Fprintf(w, "%s records of %s users, %s bytes, in at least %s requests\n", report.Count(f.Records), report.Count(plan.Users), report.Count(f.Bytes), report.Count(f.Requests))
+	if plan.Paced() {
+		fmt.Fprintf(w, "the schedule takes %s\n", f.Scheduled.Round(time.Millisecond))
+	}
+	fmt.Fprintf(w, "at least %s on the wall, at most %s records/s\n\n", f.Wall.Round(time.Millisecond), report.Count(uint64(float64(f.Records)/max(f.Wall.Seconds(), 0.001))))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "records\tbytes\tshare\tpeak records/s\tpeak bytes/s\t  shard")
+	for i, s := range f.Shards {
+		note := ""
+		if i == f.Hottest && len(f.Shards) > 1 {
+			note = "  the hottest"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%.1f %%\t%s\t%s\t  %s%s\n", report.Count(s.Records), report.Count(s.Bytes), 100*float64(s.Records)/float64(f.Records),
+			peak(s.PeakRecords), peak(s.PeakBytes), s.ID, note)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "\nheaviest partition keys of the hottest shard:")
+	for _, k := range f.Keys {
+		fmt.Fprintf(w, "  %-40q %s records, %s bytes\n", k.Key, report.Count(k.Records), report.Count(k.Bytes))
+	}
+	cost := f.Cost(prices, p.onDemand)
+	fmt.Fprintf(w, "\nabout %.2f USD: %.2f for the stream, %.2f for delivery (prices of %s, %s: %s)\n", cost.Total(), cost.Stream, cost.Delivery, prices.Region, prices.Date, prices.Note)
+	_, err := fmt.Fprintf(w, "send exactly this: --run-id %s --anchor %s\n", p.id, plan.Anchor.Format(time.RFC3339Nano))
+	return err
+}
+
+func peak(n uint64) string {
+	if n == 0 {
+		return "-"
+	}
+	return report.Count(n)
+}
+
+// printJSON prints the forecast with stable keys: sizes in bytes, times in ms.
+func (p *planner) printJSON(plan *generate.Plan, f *replay.Forecast, cost replay.Cost) error {
+	type shard struct {
+		ID          string `json:"id"`
+		Records     uint64 `json:"records"`
+		Bytes       uint64 `json:"bytes"`
+		PeakRecords uint64 `json:"peak_records"`
+		PeakBytes   uint64 `json:"peak_bytes"`
+	}
+	out := struct {
+		Run       string    `json:"run"`
+		Anchor    time.Time `json:"anchor"`
+		Users     uint64    `json:"users"`
+		Records   uint64    `json:"records"`
+		Bytes     uint64    `json:"bytes"`
+		Requests  uint64    `json:"requests"`
+		Scheduled int64     `json:"scheduled_ms"`
+		Wall      int64     `json:"wall_ms"`
+		Shards    []shard   `json:"shards"`
+		USD       float64   `json:"usd"`
+	}{p.id, plan.Anchor, plan.Users, f.Records, f.Bytes, f.Requests, f.Scheduled.Milliseconds(), f.Wall.Milliseconds(), []shard{}, cost.Total()}
+	for _, s := range f.Shards {
+		out.Shards = append(out.Shards, shard{s.ID, s.Records, s.Bytes, s.PeakRecords, s.PeakBytes})
+	}
+	e := json.NewEncoder(p.app.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(out)
+}

@@ -1,0 +1,211 @@
+package replay
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"kreplay/pkg/batch"
+	"kreplay/pkg/generate"
+	"kreplay/pkg/scenario"
+	"kreplay/pkg/stream"
+)
+
+// Limits of a shard (aws-sdk-go-v2 kinesis v1.56.12, api_op_PutRecords.go; the
+// documentation mixes MB and MiB, this is the lower).
+const (
+	shardRecords = 1000      // a second
+	shardBytes   = 1_000_000 // a second, data and partition keys
+)
+
+// A Load is records and their bytes, partition keys included.
+type Load struct{ Records, Bytes uint64 }
+
+func (l *Load) add(bytes int) {
+	l.Records++
+	l.Bytes += uint64(bytes)
+}
+
+// A Forecast is what a run will send, counted record by record with the real
+// keys. It holds for the run with the plan's run id and anchor; another run id
+// gives other ids, and so other shards.
+type Forecast struct {
+	Load
+	Requests  uint64        // at the least
+	Scheduled time.Duration // until the last record is due; 0: unpaced
+	Wall      time.Duration // at the least, by the schedule, the scenario's limits and, where asked for, the shards'
+	Shards    []ShardForecast
+	Hottest   int       // index of the shard with the longest way to go
+	Keys      []KeyLoad // the heaviest partition keys of the hottest shard, heaviest first
+
+	putUnits, firehoseUnits uint64
+}
+
+// A ShardForecast is one shard's share. Peaks are of the busiest second of the
+// schedule, 0 where it does not pace.
+type ShardForecast struct {
+	ID string
+	Load
+	PeakRecords, PeakBytes uint64
+}
+
+// seconds is how long a shard takes at the share of its nominal limits.
+func (s ShardForecast) seconds(share float64) float64 {
+	return max(float64(s.Records)/shardRecords, float64(s.Bytes)/shardBytes) / share
+}
+
+// A KeyLoad is what one partition key brings; by default the key is a user's id.
+type KeyLoad struct {
+	Key string
+	Load
+}
+
+// PredictConfig says what a forecast is about.
+type PredictConfig struct {
+	Shards  *stream.Map // of the stream
+	Limited bool        // the shards have their nominal limits: they bound the time
+	Observe func(Progress)
+}
+
+// heaviest is how many keys a forecast names, and mostKeys how many it counts:
+// of a run with more keys, those that come first.
+const (
+	heaviest = 5
+	mostKeys = 1 << 20
+)
+
+// Predict counts what a plan will send, without sending it.
+func Predict(ctx context.Context, plan *generate.Plan, limits scenario.Limits, cfg PredictConfig) (*Forecast, error) {
+	c := newCensus(cfg.Shards)
+	stop := watch(ctx, cfg.Observe, func() Progress {
+		return Progress{Phase: PhasePlan, Done: c.done.Load(), Total: plan.Total()}
+	})
+	defer stop()
+	for r := range plan.Records(generate.Slice{}) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		c.count(r.PartitionKey, r.Size(), r.Due)
+	}
+	f := c.forecast()
+	if plan.Paced() {
+		f.Scheduled = c.due
+	}
+	f.Wall = max(f.Scheduled, seconds(f.Records, limits.Rate), seconds(f.Bytes, limits.Bytes))
+	if cfg.Limited {
+		share := float64(scenario.Whole)
+		if limits.PerShard > 0 {
+			share = float64(limits.PerShard)
+		}
+		hot := f.Shards[f.Hottest].seconds(share / float64(scenario.Whole))
+		f.Wall = max(f.Wall, time.Duration(hot*float64(time.Second)))
+	}
+	return f, nil
+}
+
+func seconds(n, perSecond uint64) time.Duration {
+	if perSecond == 0 {
+		return 0
+	}
+	return time.Duration(float64(n) / float64(perSecond) * float64(time.Second))
+}
+
+// census counts records by shard, second and key.
+type census struct {
+	shards *stream.Map
+	done   atomic.Uint64
+	total  Load
+	load   []ShardForecast
+	second []Load // of each shard, in the second now
+	now    time.Duration
+	due    time.Duration
+	keys   map[string]*keyCount
+	last   *keyCount
+	key    string
+	size   struct{ records, bytes int } // of the request being filled
+	full   uint64
+
+	putUnits, firehoseUnits uint64
+}
+
+type keyCount struct {
+	shard int
+	Load
+}
+
+func newCensus(m *stream.Map) *census {
+	c := &census{shards: m, load: make([]ShardForecast, m.Len()), second: make([]Load, m.Len()), keys: map[string]*keyCount{}}
+	for i := range c.load {
+		c.load[i].ID = m.Shard(i).ID
+	}
+	return c
+}
+
+func (c *census) count(key string, bytes int, due time.Duration) {
+	if c.last == nil || key != c.key {
+		c.key, c.last = key, c.of(key)
+	}
+	c.last.add(bytes)
+	c.total.add(bytes)
+	c.putUnits += uint64(bytes+putUnit-1) / putUnit
+	c.firehoseUnits += uint64(bytes+firehoseUnit-1) / firehoseUnit
+	s := &c.load[c.last.shard]
+	s.add(bytes)
+	if second := due.Truncate(time.Second); second != c.now {
+		clear(c.second)
+		c.now = second
+	}
+	c.due = max(c.due, due)
+	n := &c.second[c.last.shard]
+	n.add(bytes)
+	s.PeakRecords, s.PeakBytes = max(s.PeakRecords, n.Records), max(s.PeakBytes, n.Bytes)
+	if c.size.records == batch.MaxRecords || c.size.bytes+bytes > batch.MaxRequestBytes {
+		c.full++
+		c.size.records, c.size.bytes = 0, 0
+	}
+	c.size.records++
+	c.size.bytes += bytes
+	if c.total.Records%1024 == 0 {
+		c.done.Store(c.total.Records)
+	}
+}
+
+// of returns the counter of a key, one that is kept for the first mostKeys.
+func (c *census) of(key string) *keyCount {
+	if k := c.keys[key]; k != nil {
+		return k
+	}
+	k := &keyCount{shard: c.shards.Find(stream.HashOf(key))}
+	if len(c.keys) < mostKeys {
+		c.keys[key] = k
+	}
+	return k
+}
+
+func (c *census) forecast() *Forecast {
+	f := &Forecast{Load: c.total, Requests: c.full, Shards: c.load, putUnits: c.putUnits, firehoseUnits: c.firehoseUnits}
+	if c.size.records > 0 {
+		f.Requests++
+	}
+	for i := range f.Shards {
+		if f.Shards[i].seconds(1) > f.Shards[f.Hottest].seconds(1) {
+			f.Hottest = i
+		}
+		if c.due == 0 {
+			f.Shards[i].PeakRecords, f.Shards[i].PeakBytes = 0, 0
+		}
+	}
+	for key, k := range maps.All(c.keys) {
+		if k.shard == f.Hottest {
+			f.Keys = append(f.Keys, KeyLoad{key, k.Load})
+		}
+	}
+	slices.SortFunc(f.Keys, func(a, b KeyLoad) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Key, b.Key))
+	})
+	f.Keys = f.Keys[:min(len(f.Keys), heaviest)]
+	return f
+}
