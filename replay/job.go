@@ -88,7 +88,7 @@ func (j *Job) snapshot(dir string) error {
 	err := os.Mkdir(filepath.Join(dir, snapshotDir), 0o755)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("replay: %s: already holds a run; choose another --run-dir", dir)
+		return fmt.Errorf("replay: %s: already holds the scenario of a run; choose another --run-dir", dir)
 	case err != nil:
 		return fmt.Errorf("replay: snapshot of the scenario: %w", err)
 	}
