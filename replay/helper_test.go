@@ -46,9 +46,10 @@ func send(ctx context.Context, endpoint, run, lake string) error {
 	return err
 }
 
-func smoke(t testing.TB, users int) *replay.Job {
+// smoke is the shipped scenario for so many users, 40 records each; set overrides its keys.
+func smoke(t testing.TB, users int, set ...string) *replay.Job {
 	t.Helper()
-	job, err := replay.Check(scenarios.FS, "smoke", []string{fmt.Sprintf("population.users=%d", users)})
+	job, err := replay.Check(scenarios.FS, "smoke", append(set, fmt.Sprintf("population.users=%d", users)))
 	if err != nil {
 		t.Fatal(err)
 	}
