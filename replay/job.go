@@ -82,8 +82,16 @@ func NewRunID(now time.Time) string {
 const snapshotDir = "scenario"
 
 // snapshot copies what the plan needs into the run directory, so that verify
-// regenerates the same records whatever becomes of the original.
+// regenerates the same records whatever becomes of the original. It refuses a
+// directory that has one.
 func (j *Job) snapshot(dir string) error {
+	err := os.Mkdir(filepath.Join(dir, snapshotDir), 0o755)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("replay: %s: already holds the scenario of a run; choose another --run-dir", dir)
+	case err != nil:
+		return fmt.Errorf("replay: snapshot of the scenario: %w", err)
+	}
 	files := []string{j.Scenario.File}
 	for _, ref := range j.Scenario.Templates {
 		err := fs.WalkDir(j.Scenario.FS, ref.Dir, func(name string, e fs.DirEntry, err error) error {

@@ -60,12 +60,13 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("replay: run directory: %w", err)
 	}
+	// The snapshot comes first: where there is a manifest, verify can read the run.
+	if err := job.snapshot(cfg.Dir); err != nil {
+		return nil, err
+	}
 	w, err := ledger.Create(cfg.Dir, manifest(job, plan, cfg, started))
 	if err != nil {
 		return nil, err
-	}
-	if err := job.snapshot(cfg.Dir); err != nil {
-		return nil, errors.Join(err, w.Close(ledger.Stopped))
 	}
 	p := newPush(job, plan, cfg, limits, w)
 	stop := watch(ctx, cfg.Observe, p.progress)

@@ -22,8 +22,8 @@ type press struct {
 
 // row is one text in an object.
 type row struct {
-	rec int // index of the record
-	end int // where the text ends in the plain object, without the delimiter
+	rec        int // index of the record
+	start, end int // of the text in the plain object, without the white space and the delimiter behind it
 }
 
 // draft is an object that is not in the lake yet. It outlives a failed write,
@@ -198,8 +198,9 @@ func (o *press) lay(p *Pipeline, recs []rec) []string {
 	o.plain, o.rows = o.plain[:0], o.rows[:0]
 	kinds := make([]string, len(recs))
 	put := func(i int, data []byte) {
+		start := len(o.plain)
 		o.plain = append(o.plain, data...)
-		o.rows = append(o.rows, row{i, len(o.plain)})
+		o.rows = append(o.rows, row{i, start, start + len(bytes.TrimRight(data, " \t\r\n"))})
 		o.plain = append(o.plain, p.cfg.Delimiter...)
 	}
 	var again []int
@@ -227,8 +228,12 @@ func (o *press) lay(p *Pipeline, recs []rec) []string {
 // the damage shows whatever the compression.
 func (o *press) cut() int {
 	at := len(o.plain) * 6 / 10
-	for _, r := range o.rows {
-		if r.end > 1 && (at == r.end || at == r.end+1) {
+	for i, r := range o.rows {
+		next := len(o.plain)
+		if i+1 < len(o.rows) {
+			next = o.rows[i+1].start
+		}
+		if r.end > 1 && r.end <= at && at <= next {
 			return r.end - 1
 		}
 	}

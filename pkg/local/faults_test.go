@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"kreplay/pkg/local"
 )
@@ -189,6 +190,30 @@ func TestStartRefusesBadConfig(t *testing.T) {
 	for _, want := range []string{`"a b"`, "0 shards", "delimiter", "prefix", "too many", "need a lake", "ever arrive", "lost mode"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q in it", err, want)
+		}
+	}
+}
+
+// A cut goes through a text, so that its damage shows; the newline that records bring along is no text.
+func TestCutGoesThroughText(t *testing.T) {
+	for _, delimiter := range []string{"", "\n"} {
+		for size := 9; size < 29; size++ {
+			dir := t.TempDir()
+			p := start(t, local.Config{Lake: dir, Delimiter: delimiter, Faults: local.Faults{Of: 10, Truncate: 1}})
+			data := []byte(`{"a":"` + strings.Repeat("x", size-9) + `"}` + "\n")
+			in := &kinesis.PutRecordsInput{StreamName: aws.String(streamName)}
+			for range 10 {
+				in.Records = append(in.Records, types.PutRecordsRequestEntry{Data: data, PartitionKey: aws.String("k")})
+			}
+			if _, err := client(t, p, "AKID").PutRecords(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+			flush(t, p)
+			for key, object := range lake(t, dir) {
+				if strings.HasSuffix(strings.TrimSpace(object), "}") {
+					t.Errorf("records of %d bytes, delimiter %q: %s ends in a whole record: %q", size, delimiter, key, object)
+				}
+			}
 		}
 	}
 }

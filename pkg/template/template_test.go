@@ -121,7 +121,7 @@ func FuzzWalk(f *testing.F) {
 }
 
 func BenchmarkAppend400B4Slots(b *testing.B) {
-	pad := bytes.Repeat([]byte("x"), 210)
+	pad := bytes.Repeat([]byte("x"), 247)
 	line := `{"event_id":"8c47be83-c79b-4545-a901-e9c730fa276e","user_id":"15","occurred_at":"2018-11-03T01:04:33.796+09:00","no":"0000000042","pad":"` + string(pad) + `"}`
 	l := LogType{Name: "login", File: "login.ndjson", Lines: [][]byte{[]byte(line)}}
 	p, err := Compile(&Template{Dir: "t", LogTypes: []LogType{l}}, []scenario.Rule{

@@ -221,3 +221,43 @@ func drawTime(t *rapid.T) string {
 	}
 	return `"` + text + `"`
 }
+
+// Whatever the bytes, FormOf ends. What it accepts it reads as its own form does
+// and writes back byte for byte; moved to another time since 1970 that the form
+// still reads, it is exactly that much later.
+func FuzzFormOf(f *testing.F) {
+	for _, s := range []string{
+		`1541207073`, `"1541207073796.5"`, `"2018-11-03T10:04:33.796123+09:00"`, `"Sat, 03 Nov 2018 10:04:33 +0900"`,
+		`"20181103010433"`, `"02/Jan/2006:15:04:05 -0700"`, `"`, `-1`, `9223372036854775807`,
+	} {
+		f.Add([]byte(s), int32(86400))
+	}
+	f.Fuzz(func(t *testing.T, value []byte, shift int32) {
+		form, ns, ok := FormOf(value)
+		if !ok {
+			return
+		}
+		if got, ok := form.Parse(value); !ok || got != ns {
+			t.Fatalf("FormOf(%q) = %d, its form reads %d, %v", value, ns, got, ok)
+		}
+		text := value
+		if form.quoted {
+			text = value[1 : len(value)-1]
+		}
+		slot := part{kind: slotTime, form: form, captured: text, ns: ns}
+		if got := slot.appendTime(nil, 0); string(got) != string(text) {
+			t.Errorf("%q moved by nothing is %q", text, got)
+		}
+		want := ns/1e9 + int64(shift) // whole seconds: no overflow
+		if ns < 0 || want < 0 || want > 9e9 {
+			return
+		}
+		moved := slot.appendTime(nil, int64(shift))
+		if form.quoted {
+			moved = fmt.Appendf(nil, `"%s"`, moved)
+		}
+		if got, ok := form.Parse(moved); ok && got != ns+int64(shift)*1e9 {
+			t.Errorf("%q moved by %d s is %q: %d ns, want %d", value, shift, moved, got, ns+int64(shift)*1e9)
+		}
+	})
+}

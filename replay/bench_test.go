@@ -1,0 +1,141 @@
+package replay_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"kreplay/pkg/batch"
+	"kreplay/pkg/generate"
+	"kreplay/pkg/local"
+	"kreplay/pkg/record"
+	"kreplay/pkg/report"
+	"kreplay/pkg/stream/kinesis"
+	"kreplay/replay"
+)
+
+const (
+	benchUsers    = 1000 // 40 records each
+	benchInFlight = 8    // requests
+)
+
+// Both send the smoke scenario's records to local without limits, on the same
+// cores: kreplay generates, batches, sends and accounts for each attempt; sdk is
+// the stock client with its own retries, on records that were made before. extra
+// counts the rows beyond one a record.
+func BenchmarkPush(b *testing.B) {
+	recs, size := made(b)
+	b.Run("kreplay", func(b *testing.B) {
+		pipe := start(b, local.Config{Retain: 32 << 20}, nil)
+		client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: benchInFlight})
+		defer client.Close()
+		dir, n := b.TempDir(), 0
+		job := smoke(b, benchUsers, fmt.Sprintf("stream.limits.requests=%d", benchInFlight))
+		perRecord(b, len(recs), size, func() {
+			n++
+			led, err := replay.Push(b.Context(), job, pushConfig(filepath.Join(dir, fmt.Sprint(n)), client, ""))
+			if err != nil || led.Totals().Acked != uint64(len(recs)) {
+				b.Fatal(led, err)
+			}
+		})
+		b.ReportMetric(float64(stored(pipe)-b.N*len(recs)), "extra")
+	})
+	b.Run("sdk", func(b *testing.B) {
+		pipe := start(b, local.Config{Retain: 32 << 20}, nil)
+		client := sdk.NewFromConfig(sdkConfig(pipe.URL()))
+		perRecord(b, len(recs), size, func() { plainLoop(b, client, recs) })
+		b.ReportMetric(float64(stored(pipe)-b.N*len(recs)), "extra")
+	})
+}
+
+// plainLoop is what one writes with the SDK alone.
+func plainLoop(b *testing.B, client *sdk.Client, recs []record.Record) {
+	requests := make(chan []record.Record)
+	var senders sync.WaitGroup
+	for range benchInFlight {
+		senders.Go(func() {
+			for recs := range requests {
+				in := &sdk.PutRecordsInput{StreamName: aws.String(streamName)}
+				for i := range recs {
+					in.Records = append(in.Records, types.PutRecordsRequestEntry{Data: recs[i].Data, PartitionKey: &recs[i].PartitionKey})
+				}
+				if out, err := client.PutRecords(b.Context(), in); err != nil || *out.FailedRecordCount > 0 {
+					b.Error(out, err)
+				}
+			}
+		})
+	}
+	for part := range slices.Chunk(recs, batch.MaxRecords) {
+		requests <- part
+	}
+	close(requests)
+	senders.Wait()
+}
+
+// Verify reads the lake's objects, tells which record each row is, and settles
+// the account, on one core.
+func BenchmarkVerify(b *testing.B) {
+	for _, delimiter := range []string{"", "\n"} {
+		b.Run(fmt.Sprintf("delimiter=%q", delimiter), func(b *testing.B) {
+			job, dir := smoke(b, benchUsers, "stream.newline=false"), b.TempDir()
+			run, lake := filepath.Join(dir, "run"), filepath.Join(dir, "lake")
+			pipe := start(b, local.Config{Lake: lake, Gzip: true, Delimiter: delimiter, BufferInterval: time.Hour}, nil)
+			client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{})
+			defer client.Close()
+			if _, err := replay.Push(b.Context(), job, pushConfig(run, client, lake)); err != nil {
+				b.Fatal(err)
+			}
+			if err := pipe.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			recs, size := made(b)
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			perRecord(b, len(recs), size, func() {
+				res, err := replay.Verify(b.Context(), replay.VerifyConfig{Dir: run, Quiet: time.Nanosecond, Max: time.Second})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if rep := res.Report(); rep.Verdict != report.Pass || res.Stages[0].Tally.Delivered != uint64(len(recs)) {
+					b.Fatal(rep.Verdict, rep.Reasons)
+				}
+			})
+		})
+	}
+}
+
+// perRecord measures do, which handles n records of size bytes.
+func perRecord(b *testing.B, n int, size int64, do func()) {
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		do()
+	}
+	b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "records/s")
+}
+
+// made returns the records of a benchmark and the bytes of their data.
+func made(b *testing.B) (recs []record.Record, size int64) {
+	plan, err := smoke(b, benchUsers).Plan(generate.Run{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for r := range plan.Records(generate.Slice{}) {
+		recs, size = append(recs, r), size+int64(len(r.Data))
+	}
+	return recs, size
+}
+
+func stored(p *local.Pipeline) (n int) {
+	for _, c := range p.Counts() {
+		n += int(c.Records)
+	}
+	return n
+}

@@ -1,0 +1,88 @@
+package replay_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"go.uber.org/goleak"
+
+	"kreplay/pkg/local"
+	"kreplay/pkg/stream"
+	"kreplay/pkg/stream/kinesis"
+	"kreplay/replay"
+	"kreplay/scenarios"
+)
+
+// TestMain is also the sender that TestKilledPushBalances starts and kills.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 5 && os.Args[1] == sender {
+		if err := send(context.Background(), os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const (
+	sender     = "push" // first argument of the sender, before endpoint, run directory and lake
+	streamName = "s"
+)
+
+func send(ctx context.Context, endpoint, run, lake string) error {
+	job, err := replay.Check(scenarios.FS, "smoke", []string{fmt.Sprintf("population.users=%d", killedUsers), "stream.limits.requests=4"})
+	if err != nil {
+		return err
+	}
+	client := kinesis.New(sdkConfig(endpoint), streamName, kinesis.Options{Requests: 4})
+	defer client.Close()
+	_, err = replay.Push(ctx, job, pushConfig(run, client, lake))
+	return err
+}
+
+// smoke is the shipped scenario for so many users, 40 records each; set overrides its keys.
+func smoke(t testing.TB, users int, set ...string) *replay.Job {
+	t.Helper()
+	job, err := replay.Check(scenarios.FS, "smoke", append(set, fmt.Sprintf("population.users=%d", users)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+// start serves the pipeline until the test ends; wrap may stand in front of its listener.
+func start(t testing.TB, cfg local.Config, wrap func(net.Listener) net.Listener) *local.Pipeline {
+	t.Helper()
+	cfg.Streams = []local.StreamSpec{{Name: streamName, Shards: 3}}
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrap != nil {
+		ln = wrap(ln)
+	}
+	pipe, err := local.Start(t.Context(), ln, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pipe.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return pipe
+}
+
+func sdkConfig(url string) aws.Config {
+	return aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
+}
+
+func pushConfig(run string, sink stream.Sink, lake string) replay.PushConfig {
+	return replay.PushConfig{Dir: run, Target: replay.Target{Sink: sink, Stream: streamName}, Stages: map[string]string{"raw": lake}}
+}
