@@ -6,25 +6,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"kreplay/pkg/generate"
 	"kreplay/pkg/local"
 	"kreplay/pkg/scenario"
 	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
-	"kreplay/scenarios"
 )
 
 // What plan forecasts for each shard is what the stream counts when the same
 // run has been pushed, to the byte.
 func TestForecastIsWhatTheShardsCount(t *testing.T) {
-	job, err := replay.Check(scenarios.FS, "smoke", []string{"population.users=30"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	job := smoke(t, 30)
 	rng := rand.New(rand.NewPCG(7, 7))
 	for range 5 {
 		shards, id := 1+rng.IntN(9), replay.NewRunID(time.Now())
@@ -62,14 +55,12 @@ func TestForecastIsWhatTheShardsCount(t *testing.T) {
 // count pushes a run and returns what each shard took.
 func count(t *testing.T, job *replay.Job, shards int, run generate.Run) []local.Count {
 	t.Helper()
-	pipe := serve(t, local.Config{Streams: []local.StreamSpec{{Name: "s", Shards: shards}}})
-	client := kinesis.New(aws.Config{
-		Region: "us-east-1", BaseEndpoint: aws.String(pipe.URL()), Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	}, "s", kinesis.Options{Requests: 4})
+	pipe := start(t, local.Config{Streams: []local.StreamSpec{{Name: streamName, Shards: shards}}}, nil)
+	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
-	_, err := replay.Push(t.Context(), job, replay.PushConfig{
-		Dir: filepath.Join(t.TempDir(), "run"), RunID: run.ID, Anchor: run.Anchor, Target: replay.Target{Sink: client, Stream: "s"},
-	})
+	cfg := pushConfig(filepath.Join(t.TempDir(), "run"), client, "")
+	cfg.RunID, cfg.Anchor = run.ID, run.Anchor
+	_, err := replay.Push(t.Context(), job, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,9 @@ func smoke(t testing.TB, users int, set ...string) *replay.Job {
 // start serves the pipeline until the test ends; wrap may stand in front of its listener.
 func start(t testing.TB, cfg local.Config, wrap func(net.Listener) net.Listener) *local.Pipeline {
 	t.Helper()
-	cfg.Streams = []local.StreamSpec{{Name: streamName, Shards: 3}}
+	if cfg.Streams == nil {
+		cfg.Streams = []local.StreamSpec{{Name: streamName, Shards: 3}}
+	}
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
