@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -86,14 +87,16 @@ func (b *bucket) take(now time.Time, bytes int, r rate) bool {
 		b.bytes = min(r.bytes, b.bytes+dt*r.bytes)
 	}
 	b.filled = now
-	if r.records > 0 && b.records < 1 || r.bytes > 0 && b.bytes < min(float64(bytes), r.bytes) {
+	if r.records == 0 {
+		b.records = math.Inf(1) // and full when there is a limit again
+	}
+	if r.bytes == 0 {
+		b.bytes = math.Inf(1)
+	}
+	if b.records < 1 || b.bytes < min(float64(bytes), r.bytes) {
 		return false
 	}
-	if r.records > 0 {
-		b.records--
-	}
-	if r.bytes > 0 { // no debt without a limit: there may be one later
-		b.bytes -= float64(bytes)
-	}
+	b.records--
+	b.bytes -= float64(bytes)
 	return true
 }
