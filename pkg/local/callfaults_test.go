@@ -118,6 +118,8 @@ func TestFailedEntries(t *testing.T) {
 		switch {
 		case f.Kind == local.Throttled:
 			delete(want, string(f.Data))
+		case f.Kind == local.AnswerLost && f.Seq == "":
+			t.Errorf("%s is not stored, so its answer is no loss", f.Data)
 		case f.Kind != local.Failed:
 		case saw[string(f.Data)] != 1:
 			t.Errorf("%s failed and nobody saw it", f.Data)
@@ -335,9 +337,10 @@ func TestShardLimits(t *testing.T) {
 	}
 	expect("second shard limited to 4", 20, 4)
 	expect("its bucket empty", 20, 0)
+	set("shardId-000000000001", local.ShardLimit{Bytes: 500})
+	expect("second shard limited to 5 records' bytes, of which none were counted so far", 20, 5)
 	set("shardId-000000000001", local.ShardLimit{})
-	set("shardId-000000000000", local.ShardLimit{Bytes: 500})
-	expect("first shard limited to 5 records' bytes", 5, 20)
+	expect("no limit", 20, 20)
 	set("", local.ShardLimit{Records: 3})
 	for _, id := range []string{"shardId-000000000000", "shardId-000000000001"} {
 		if err := p.Split(streamName, id); err != nil {
