@@ -37,7 +37,10 @@ const (
 // throttles, in which entries reach the stream. Drop, Duplicate and Corrupt
 // never meet in one record. A fault that a record cannot take, such as a
 // corruption of a record without text, passes to the next one; when no record
-// follows, it does not happen. Planted tells what did.
+// follows, it does not happen. Percentages are drawn by Seed as calls and
+// entries come, so clients at work at one time share the draws in any order.
+// An entry fails in one way only: throttled, failed, or lost with its call; a
+// record that is sent again takes its chance again. Planted tells what happened.
 type Faults struct {
 	Seed uint64
 	Of   int // records expected in total
