@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,6 +21,7 @@ const (
 	MaxReadBytes    = 10 << 20  // bytes a GetRecords call (API_GetRecords)
 	ShardRecords    = 1000      // records a second into a shard (API_PutRecords)
 	ShardBytes      = 1_000_000 // bytes a second into a shard; the docs mix MB and MiB, this is the lower
+	onDemandShards  = 4         // of a new on-demand stream (service-sizes-and-limits)
 	maxShards       = 20_000    // shards of a stream: the greatest default quota (service-sizes-and-limits)
 	maxBody         = 20 << 20  // HTTP body: 10 MiB in base64, 500 keys in escapes, and room to say what is wrong
 	minBacklog      = 256 << 20 // undelivered bytes from which on puts wait for the deliverer
@@ -31,14 +33,19 @@ const (
 // StreamSpec is a stream that exists from the start.
 type StreamSpec struct {
 	Name         string // 1..128 of [a-zA-Z0-9_.-]
-	Shards       int    // equal hash ranges
+	Shards       int    // equal hash ranges; 0 with OnDemand: 4
 	Tags         map[string]string
 	MaxRecordKiB int // record limit, data and key; 0: 1024
+
+	OnDemand   bool                        // clients cannot reshard it; its shards are limited all the same
+	ShardLimit func(number int) ShardLimit // of each shard, by the number in its id; nil: the limits of Config
 }
 
 // Config says what to serve. The zero value serves no stream, delivers nothing and has no shard limit.
 type Config struct {
 	Streams []StreamSpec
+
+	Reshard time.Duration // how long a stream is UPDATING after a reshard; the shards change at its start
 
 	Limits       bool // per shard ShardRecords and ShardBytes, with a burst of one second
 	ShardRecords int  // records a second and shard, 0: 1000
@@ -66,7 +73,12 @@ func (c Config) ready() (Config, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("local: "+format, args...)) }
 	seen := map[string]bool{}
-	for _, s := range c.Streams {
+	c.Streams = slices.Clone(c.Streams)
+	for i := range c.Streams {
+		s := &c.Streams[i]
+		if s.OnDemand {
+			s.Shards = or(s.Shards, onDemandShards)
+		}
 		if !streamName.MatchString(s.Name) || seen[s.Name] {
 			fault("stream %q: bad or repeated name", s.Name)
 		}
@@ -78,8 +90,8 @@ func (c Config) ready() (Config, error) {
 			fault("stream %q: record limit %d KiB, want %d to %d", s.Name, s.MaxRecordKiB, MinRecordKiB, MaxRecordKiB)
 		}
 	}
-	if c.ShardRecords < 0 || c.ShardBytes < 0 || c.BufferBytes < 0 || c.BufferInterval < 0 || c.Retain < 0 {
-		fault("a limit, a buffer or the retention is negative")
+	if c.Reshard < 0 || c.ShardRecords < 0 || c.ShardBytes < 0 || c.BufferBytes < 0 || c.BufferInterval < 0 || c.Retain < 0 {
+		fault("a limit, a buffer, the retention or the time of a reshard is negative")
 	}
 	if c.Delimiter != "" && c.Delimiter != "\n" {
 		fault("delimiter %q, want a newline or none", c.Delimiter)

@@ -55,7 +55,7 @@ type createStreamIn struct {
 
 func (p *Pipeline) createStream(_ call, in *createStreamIn) (any, *refusal) {
 	onDemand := in.StreamModeDetails != nil && in.StreamModeDetails.StreamMode == "ON_DEMAND"
-	shards := 4 // what an on-demand stream starts with
+	shards := onDemandShards
 	switch {
 	case !streamName.MatchString(in.StreamName):
 		return nil, invalid("streamName", "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
@@ -78,7 +78,8 @@ func (p *Pipeline) createStream(_ call, in *createStreamIn) (any, *refusal) {
 	if p.streams[in.StreamName] != nil {
 		return nil, refuse("ResourceInUseException", "Stream %s under account %s already exists.", in.StreamName, account)
 	}
-	p.streams[in.StreamName] = newStream(StreamSpec{Name: in.StreamName, Shards: shards, Tags: in.Tags, MaxRecordKiB: in.MaxRecordSizeInKiB}, time.Now())
+	spec := StreamSpec{Name: in.StreamName, Shards: shards, Tags: in.Tags, MaxRecordKiB: in.MaxRecordSizeInKiB, OnDemand: onDemand}
+	p.streams[in.StreamName] = p.cfg.newStream(spec, time.Now())
 	return nil, nil
 }
 
@@ -123,8 +124,8 @@ func (p *Pipeline) listStreams(c call, in *listStreamsIn) (any, *refusal) {
 	for _, s := range all {
 		names = append(names, s.name)
 		summaries = append(summaries, map[string]any{
-			"StreamARN": s.arn(c.region), "StreamName": s.name, "StreamStatus": "ACTIVE",
-			"StreamModeDetails": mode, "StreamCreationTimestamp": seconds(s.created),
+			"StreamARN": s.arn(c.region), "StreamName": s.name, "StreamStatus": s.state(),
+			"StreamModeDetails": s.mode(), "StreamCreationTimestamp": seconds(s.created),
 		})
 	}
 	out["StreamNames"], out["StreamSummaries"] = names, summaries
@@ -134,12 +135,38 @@ func (p *Pipeline) listStreams(c call, in *listStreamsIn) (any, *refusal) {
 	return out, nil
 }
 
-var mode = map[string]string{"StreamMode": "PROVISIONED"}
+func (s *stream) mode() map[string]string {
+	if s.onDemand {
+		return map[string]string{"StreamMode": "ON_DEMAND"}
+	}
+	return map[string]string{"StreamMode": "PROVISIONED"}
+}
+
+func (s *stream) distribution() string {
+	if s.auto.Load() {
+		return "AUTO"
+	}
+	return "USER_PARTITION_KEY"
+}
+
+func (s *stream) state() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status()
+}
+
+// status is what the stream is doing. The caller holds s.mu.
+func (s *stream) status() string {
+	if time.Now().Before(s.busy) {
+		return "UPDATING"
+	}
+	return "ACTIVE"
+}
 
 // description is what both descriptions of a stream say.
 func (s *stream) description(region string) map[string]any {
 	return map[string]any{
-		"StreamARN": s.arn(region), "StreamName": s.name, "StreamStatus": "ACTIVE", "StreamModeDetails": mode,
+		"StreamARN": s.arn(region), "StreamName": s.name, "StreamStatus": s.state(), "StreamModeDetails": s.mode(),
 		"StreamCreationTimestamp": seconds(s.created), "RetentionPeriodHours": 24, "EncryptionType": "NONE",
 		"EnhancedMonitoring": []any{map[string]any{"ShardLevelMetrics": []string{}}},
 		"MaxRecordSizeInKiB": s.maxRec >> 10,
@@ -152,7 +179,14 @@ func (p *Pipeline) describeStreamSummary(c call, in *streamRef) (any, *refusal) 
 		return nil, no
 	}
 	d := s.description(c.region)
-	d["OpenShardCount"], d["ConsumerCount"] = len(s.starts), 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d["OpenShardCount"], d["ConsumerCount"] = len(s.open), 0
+	if s.onDemand {
+		warm := len(s.open) * ShardBytes >> 20 // each is below 1 MiB
+		d["RecordDistributionStrategy"] = s.distribution()
+		d["WarmThroughput"] = map[string]int{"CurrentMiBps": warm, "TargetMiBps": warm}
+	}
 	return map[string]any{"StreamDescriptionSummary": d}, nil
 }
 
@@ -171,14 +205,13 @@ func (p *Pipeline) describeStream(c call, in *describeStreamIn) (any, *refusal) 
 	if limit < 1 || limit > 100 {
 		limit = 100 // API_DescribeStream
 	}
-	from := s.after(in.ExclusiveStartShardId)
-	to := min(from+limit, len(s.shards))
 	d := s.description(c.region)
-	d["Shards"], d["HasMoreShards"] = s.describe(from, to), to < len(s.shards)
+	d["Shards"], d["HasMoreShards"], _ = s.list(in.ExclusiveStartShardId, limit, shardFilter{})
 	return map[string]any{"StreamDescription": d}, nil
 }
 
-// after is the index of the first shard after the one named id; "" or unknown: the first.
+// after is the index of the first shard after the one named id; "" or unknown:
+// the first. The caller holds s.mu.
 func (s *stream) after(id string) int {
 	if i, ok := s.index(id); ok {
 		return i + 1
@@ -186,67 +219,15 @@ func (s *stream) after(id string) int {
 	return 0
 }
 
-// index reads the number in a shard's name.
+// index reads the number in a shard's name. The caller holds s.mu.
 func (s *stream) index(id string) (int, bool) {
 	digits, ok := strings.CutPrefix(id, "shardId-")
 	i, err := strconv.Atoi(digits)
 	return i, ok && err == nil && i >= 0 && i < len(s.shards) && s.shards[i].id == id
 }
 
-func (s *stream) describe(from, to int) []any {
-	all := []any{}
-	for i := from; i < to; i++ {
-		all = append(all, map[string]any{
-			"ShardId":             s.shards[i].id,
-			"HashKeyRange":        map[string]string{"StartingHashKey": s.starts[i].String(), "EndingHashKey": last(s.starts, i).String()},
-			"SequenceNumberRange": map[string]string{"StartingSequenceNumber": string(appendSeq(nil, 0))},
-		})
-	}
-	return all
-}
-
-type listShardsIn struct {
-	streamRef
-	NextToken, ExclusiveStartShardId string
-	MaxResults                       *int
-}
-
 // tokenLife is how long a NextToken and a shard iterator live (API_ListShards, API_GetShardIterator).
 const tokenLife = 5 * time.Minute
-
-func (p *Pipeline) listShards(_ call, in *listShardsIn) (any, *refusal) {
-	if in.NextToken != "" {
-		if in.StreamName != "" || in.ExclusiveStartShardId != "" {
-			return nil, refuse("InvalidArgumentException", "NextToken and StreamName cannot be provided together.")
-		}
-		t, ok := parseToken(in.NextToken)
-		if !ok {
-			return nil, refuse("InvalidArgumentException", "NextToken is invalid.")
-		}
-		if t.old() {
-			return nil, refuse("ExpiredNextTokenException", "NextToken has expired.")
-		}
-		in.StreamName, in.ExclusiveStartShardId = t.Stream, t.Shard
-	}
-	s, no := p.find(in.StreamName, in.StreamARN)
-	if no != nil {
-		return nil, no
-	}
-	limit := 1000 // default and maximum (API_ListShards)
-	if in.MaxResults != nil {
-		limit = *in.MaxResults
-	}
-	if limit < 1 || limit > 10_000 {
-		return nil, invalid("maxResults", "Member must have value between 1 and 10000")
-	}
-	from := s.after(in.ExclusiveStartShardId)
-	to := min(from+min(limit, 1000), len(s.shards))
-	out := map[string]any{"Shards": s.describe(from, to)}
-	if to < len(s.shards) {
-		out["NextToken"] = newToken(s, s.shards[to-1].id, 0)
-	}
-	return out, nil
-}
 
 type tagsIn struct {
 	streamRef

@@ -1,5 +1,7 @@
 package local
 
+import "time"
+
 // Entry is a record of a scanned body; a nil slice stands for an absent member.
 type Entry struct{ Data, Key, Hash []byte }
 
@@ -28,4 +30,12 @@ func Route(n int, key string) int {
 		return -1
 	}
 	return route(starts(n), h)
+}
+
+// Bucket is a shard's limit without a shard.
+type Bucket struct{ b bucket }
+
+// Take tells whether a record of so many bytes passes at now, under l.
+func (b *Bucket) Take(now time.Time, bytes int, l ShardLimit) bool {
+	return b.b.take(now, bytes, Config{}.limit(l))
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"time"
 )
 
 // Kinds of planted faults, and the answers of Faults.Pick.
@@ -17,12 +19,17 @@ const (
 	Cut        = "cut"       // the record is not whole in a truncated object
 	AnswerLost = "lost"      // the record is stored, its request was answered by an error; Object is ""
 	Throttled  = "throttle"  // the entry was refused; Object and Seq are ""
+	Failed     = "failure"   // the entry was answered by InternalFailure; Seq tells whether it is stored
+	Refused    = "refuse"    // the whole call was refused, with the error code Way; Object and Seq are ""
+	Late       = "late"      // the record is stored, its answer waited; Object is ""
 )
 
 // Ways of losing an answer.
 const (
 	LostError = "500"   // HTTP 500 InternalFailure
 	LostReset = "reset" // the connection is reset
+	LostBody  = "body"  // HTTP 200, the connection ends in the middle of the body
+	LostJSON  = "json"  // HTTP 200, the body is half a JSON text
 )
 
 // Faults says what to do wrong, by count. Positions are drawn by Seed among the
@@ -30,7 +37,10 @@ const (
 // throttles, in which entries reach the stream. Drop, Duplicate and Corrupt
 // never meet in one record. A fault that a record cannot take, such as a
 // corruption of a record without text, passes to the next one; when no record
-// follows, it does not happen. Planted tells what did.
+// follows, it does not happen. Percentages are drawn by Seed as calls and
+// entries come, so clients at work at one time share the draws in any order.
+// An entry fails in one way only: throttled, failed, or lost with its call; a
+// record that is sent again takes its chance again. Planted tells what happened.
 type Faults struct {
 	Seed uint64
 	Of   int // records expected in total
@@ -43,7 +53,13 @@ type Faults struct {
 
 	LostPercent float64 // of the PutRecords calls: stored, then answered by an error
 	LostEvery   int     // every n-th PutRecords call, in place of LostPercent; 1 would lose all
-	LostMode    string  // LostError ("") or LostReset
+	LostMode    string  // LostError (""), LostReset, LostBody or LostJSON
+
+	ResetPercent      float64       // of the PutRecords calls, beside LostPercent: stored, then reset
+	FailPercent       float64       // of the entries: InternalFailure, not stored
+	FailStoredPercent float64       // of the entries: InternalFailure, stored
+	Latency, Jitter   time.Duration // a PutRecords answer waits for Latency, and for up to Jitter more
+	Calls             []CallFault   // one after another
 
 	// Mutate returns another text for a record to corrupt; nil or an equal one
 	// passes the turn. nil: CorruptLetter.
@@ -59,7 +75,8 @@ type Planted struct {
 	Kind   string
 	Data   []byte // the record as it was sent
 	Object string // key of the object, with slashes, relative to the lake; for Dropped where the record belonged
-	Seq    string // sequence number
+	Seq    string // sequence number; "": not stored
+	Way    string // of AnswerLost: LostError, LostReset, LostBody or LostJSON; of Refused: the error code
 }
 
 func (f Faults) check(lake bool) error {
@@ -74,14 +91,7 @@ func (f Faults) check(lake bool) error {
 	if !lake && (n+f.Truncate > 0 || f.Pick != nil) {
 		faults = append(faults, errors.New("local: faults: drop, duplicate, corrupt and truncate need a lake"))
 	}
-	if f.LostPercent < 0 || f.LostPercent >= 100 || f.LostEvery == 1 {
-		faults = append(faults, errors.New("local: faults: no answer would ever arrive"))
-	}
-	switch f.LostMode {
-	case "", LostError, LostReset:
-	default:
-		faults = append(faults, fmt.Errorf("local: faults: lost mode %q, want %q or %q", f.LostMode, LostError, LostReset))
-	}
+	faults = append(faults, f.checkCalls())
 	return errors.Join(faults...)
 }
 
@@ -90,13 +100,15 @@ type plan struct {
 	f Faults
 
 	mu        sync.Mutex
-	dice      *rand.Rand // of corruption and lost answers
+	dice      *rand.Rand // of corruption
+	luck      *rand.Rand // of calls and entries
 	at        map[int]string
 	cuts      map[int]bool
 	throttles map[int]bool
 	records   int // reached the deliverer
 	entries   int // reached a stream
 	calls     int
+	queue     []CallFault
 	owed      owed
 	planted   []Planted
 }
@@ -105,7 +117,10 @@ type plan struct {
 type owed struct{ duplicate, corrupt, truncate int }
 
 func newPlan(f Faults) *plan {
-	p := &plan{f: f, dice: rand.New(rand.NewPCG(f.Seed, 1)), at: map[int]string{}, cuts: map[int]bool{}, throttles: map[int]bool{}}
+	p := &plan{
+		f: f, dice: rand.New(rand.NewPCG(f.Seed, 1)), luck: rand.New(rand.NewPCG(f.Seed, 5)), queue: slices.Clone(f.Calls),
+		at: map[int]string{}, cuts: map[int]bool{}, throttles: map[int]bool{},
+	}
 	if f.Mutate == nil {
 		p.f.Mutate = func(data []byte) []byte { return CorruptLetter(p.dice, data) }
 	}
@@ -183,37 +198,54 @@ func (p *plan) turn(data []byte) (kind string, other []byte) {
 	return "", nil
 }
 
-// throttle tells whether the next entry is refused. Calls are in order of entries.
-func (p *plan) throttle(r rec) bool {
-	if p.f.Throttle == 0 {
-		return false
+// Fates of an entry by plan.
+const (
+	pass = iota
+	throttleEntry
+	failUnstored
+	failStored
+)
+
+// entry says what becomes of the next entry; when the answer to its call is
+// lost, it fails with the call only. Calls are in order of entries.
+func (p *plan) entry(r rec, lost bool) (fate int) {
+	fail, stored := p.f.FailPercent, p.f.FailStoredPercent
+	if p.f.Throttle == 0 && fail+stored == 0 {
+		return pass
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := p.entries
 	p.entries++
-	if !p.throttles[i] {
-		return false
+	if p.throttles[i] {
+		p.plant(Planted{Kind: Throttled}, r)
+		return throttleEntry
 	}
-	p.planted = append(p.planted, Planted{Kind: Throttled, Data: bytes.Clone(r.data())})
-	return true
+	if lost || fail+stored == 0 {
+		return pass
+	}
+	switch x := p.luck.Float64() * 100; {
+	case x < fail:
+		p.plant(Planted{Kind: Failed}, r)
+		return failUnstored
+	case x < fail+stored:
+		return failStored
+	}
+	return pass
 }
 
-// lose tells whether the answer to this call is lost.
-func (p *plan) lose(recs []rec, out []outcome) bool {
-	if p.f.LostEvery == 0 && p.f.LostPercent == 0 {
-		return false
-	}
+// stored plants the failure of an entry that is stored.
+func (p *plan) stored(r rec) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.calls++
-	if p.f.LostEvery > 0 && p.calls%p.f.LostEvery != 0 || p.f.LostEvery == 0 && p.dice.Float64()*100 >= p.f.LostPercent {
-		return false
+	p.plant(Planted{Kind: Failed}, r)
+}
+
+// plant lists what happened to r. The caller holds p.mu.
+func (p *plan) plant(f Planted, r rec) {
+	f.Data = bytes.Clone(r.data())
+	if r.seq > 0 {
+		f.Seq = string(appendSeq(nil, r.seq))
 	}
-	for i, o := range out {
-		if o.seq > 0 {
-			p.planted = append(p.planted, Planted{Kind: AnswerLost, Data: bytes.Clone(recs[i].data()), Seq: string(appendSeq(nil, o.seq))})
-		}
-	}
-	return true
+	p.planted = append(p.planted, f)
 }

@@ -13,6 +13,22 @@ type hash struct{ hi, lo uint64 }
 
 func (a hash) less(b hash) bool { return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo }
 
+// before is the hash below a; a is not 0.
+func (a hash) before() hash {
+	lo, borrow := bits.Sub64(a.lo, 1, 0)
+	return hash{a.hi - borrow, lo}
+}
+
+// middle is half way from a to b, rounded up: where a split makes equal halves.
+func (a hash) middle(b hash) hash {
+	lo, borrow := bits.Sub64(b.lo, a.lo, 0)
+	hi, _ := bits.Sub64(b.hi, a.hi, borrow)
+	half := hash{hi >> 1, lo>>1 | hi<<63}
+	lo, carry := bits.Add64(a.lo, half.lo, 1)
+	hi, _ = bits.Add64(a.hi, half.hi, carry)
+	return hash{hi, lo}
+}
+
 func (a hash) String() string {
 	var n [16]byte
 	binary.BigEndian.PutUint64(n[:], a.hi)
@@ -71,7 +87,5 @@ func last(starts []hash, i int) hash {
 	if i == len(starts)-1 {
 		return hash{^uint64(0), ^uint64(0)}
 	}
-	next := starts[i+1]
-	lo, borrow := bits.Sub64(next.lo, 1, 0)
-	return hash{next.hi - borrow, lo}
+	return starts[i+1].before()
 }

@@ -35,9 +35,11 @@ type Pipeline struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc // ends the deliverer
-	done   sync.WaitGroup
-	once   sync.Once
-	err    error // of Close
+
+	closing chan struct{} // closed by Close: no answer waits any more
+	done    sync.WaitGroup
+	once    sync.Once
+	err     error // of Close
 }
 
 // Count is what one shard took since the start.
@@ -47,6 +49,7 @@ type Count struct {
 	Records   int64  // stored
 	Bytes     int64  // data and partition keys of the stored
 	Throttled int64  // entries refused, by limit or by fault
+	Closed    bool   // by a reshard
 }
 
 // Start serves cfg on ln, which it owns from then on, also when it returns an
@@ -60,12 +63,12 @@ func Start(ctx context.Context, ln net.Listener, cfg Config) (*Pipeline, error) 
 	p := &Pipeline{
 		cfg: cfg, url: "http://" + ln.Addr().String(), plan: newPlan(cfg.Faults),
 		streams: map[string]*stream{}, fresh: map[net.Conn]struct{}{},
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	p.pool.New = func() any { return new(scratch) }
 	now := time.Now()
 	for _, s := range cfg.Streams {
-		p.streams[s.Name] = newStream(s, now)
+		p.streams[s.Name] = cfg.newStream(s, now)
 	}
 	if cfg.Lake != "" {
 		if err := p.openLake(); err != nil {
@@ -146,6 +149,7 @@ func (p *Pipeline) shut() error {
 	base := context.WithoutCancel(p.ctx)
 	ctx, cancel := context.WithTimeout(base, drain)
 	defer cancel()
+	close(p.closing)
 	p.dropFresh()
 	err := p.srv.Shutdown(ctx)
 	if err != nil {

@@ -1,9 +1,9 @@
 package local
 
 import (
-	"net"
 	"net/http"
 	"strconv"
+	"time"
 	"unicode/utf8"
 )
 
@@ -15,22 +15,28 @@ func (p *Pipeline) servePut(w http.ResponseWriter, r *http.Request, sc *scratch)
 	}
 	s, no := p.find(sc.put.name, sc.put.arn)
 	if no == nil {
-		no = p.put(r, s, sc)
+		no = sc.accept(s)
 	}
 	if no != nil {
 		no.write(w)
 		return
 	}
-	if p.plan.lose(sc.recs, sc.out) {
-		p.loseAnswer(w)
-		return
+	var wait time.Duration
+	sc.fault, wait = p.plan.call()
+	if sc.fault.Way != Refused {
+		if no := p.keep(r, s, sc); no != nil {
+			no.write(w)
+			return
+		}
+		sc.answer(s)
 	}
-	sc.answer(s)
-	send(w, http.StatusOK, sc.resp)
+	p.plan.note(sc.fault, sc)
+	p.pause(r.Context(), wait)
+	p.reply(w, sc.fault, sc)
 }
 
-// put stores the records of sc.put and leaves what became of each in sc.out.
-func (p *Pipeline) put(r *http.Request, s *stream, sc *scratch) *refusal {
+// accept checks the entries of sc.put and makes records of them.
+func (sc *scratch) accept(s *stream) *refusal {
 	entries := sc.put.records
 	if len(entries) < 1 {
 		return invalid("records", "Member must have length greater than or equal to 1")
@@ -38,20 +44,15 @@ func (p *Pipeline) put(r *http.Request, s *stream, sc *scratch) *refusal {
 	if len(entries) > MaxRecords {
 		return invalid("records", "Member must have length less than or equal to 500")
 	}
-	if no := sc.unpack(s, "records."); no != nil {
-		return no
-	}
-	return p.keep(r, s, sc)
+	return sc.unpack(s, "records.")
 }
 
-// keep stores sc.recs.
+// keep stores sc.recs and leaves what became of each in sc.out.
 func (p *Pipeline) keep(r *http.Request, s *stream, sc *scratch) *refusal {
 	if s.await(r.Context(), max(minBacklog, 4*int64(p.cfg.BufferBytes))) != nil {
 		return failure
 	}
-	var ok bool
-	sc.out, ok = s.append(p, sc.recs, sc.out[:0])
-	if !ok {
+	if !s.append(p, sc) {
 		return notFound(s.name)
 	}
 	return nil
@@ -66,10 +67,11 @@ func (sc *scratch) unpack(s *stream, where string) *refusal {
 		size += len(e.key) + len(e.data)/4*3
 	}
 	arena := make([]byte, 0, size)
-	sc.recs = sc.recs[:0]
+	auto := s.auto.Load()
+	sc.recs, sc.places = sc.recs[:0], sc.places[:0]
 	for i := range sc.put.records {
 		e := &sc.put.records[i]
-		if no := e.check(where, i); no != nil {
+		if no := e.check(where, i, auto); no != nil {
 			return no
 		}
 		start := len(arena)
@@ -78,14 +80,15 @@ func (sc *scratch) unpack(s *stream, where string) *refusal {
 			return garbled()
 		}
 		h, ok := e.place()
-		if !ok {
+		if !ok && !auto {
 			return refuse("InvalidArgumentException", "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", e.hash)
 		}
 		buf := arena[start:len(arena):len(arena)]
 		if len(buf) > s.maxRec {
 			return invalid(at(where, i)+"data", "Member must have length less than or equal to "+strconv.Itoa(s.maxRec))
 		}
-		sc.recs = append(sc.recs, rec{buf: buf, key: uint16(len(e.key)), shard: uint32(route(s.starts, h))})
+		sc.recs = append(sc.recs, rec{buf: buf, key: uint16(len(e.key))})
+		sc.places = append(sc.places, h)
 	}
 	if len(arena) > MaxRequestBytes {
 		return refuse("InvalidArgumentException", "Records size exceeds 10 MB limit")
@@ -109,10 +112,13 @@ func at(where string, i int) string {
 	return where + strconv.Itoa(i+1) + ".member."
 }
 
-func (e *entry) check(where string, i int) *refusal {
+// check tells what is wrong with entry i; auto: it needs no key.
+func (e *entry) check(where string, i int, auto bool) *refusal {
 	switch n := utf8.RuneCount(e.key); {
 	case e.data == nil:
 		return invalid(at(where, i)+"data", "Member must not be null")
+	case e.key == nil && auto:
+		return nil
 	case e.key == nil:
 		return invalid(at(where, i)+"partitionKey", "Member must not be null")
 	case n < 1:
@@ -127,7 +133,7 @@ func (e *entry) check(where string, i int) *refusal {
 func (sc *scratch) answer(s *stream) {
 	failed := 0
 	for _, o := range sc.out {
-		if o.seq == 0 {
+		if o.seq == 0 || o.failed {
 			failed++
 		}
 	}
@@ -138,36 +144,23 @@ func (sc *scratch) answer(s *stream) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		id := s.shards[o.shard].id
+		if o.failed {
+			b = append(b, `{"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"}`...)
+			continue
+		}
 		if o.seq == 0 {
 			b = append(b, `{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"`...)
-			b = append(append(b, rateExceeded(s.name, id)...), `"}`...)
+			b = append(append(b, rateExceeded(s.name, o.shard)...), `"}`...)
 			continue
 		}
 		b = append(appendSeq(append(b, `{"SequenceNumber":"`...), o.seq), `","ShardId":"`...)
-		b = append(append(b, id...), `"}`...)
+		b = append(append(b, o.shard...), `"}`...)
 	}
 	sc.resp = append(b, `]}`...)
 }
 
 func rateExceeded(stream, shard string) string {
 	return "Rate exceeded for shard " + shard + " in stream " + stream + " under account " + account + "."
-}
-
-// loseAnswer ends a call whose records are stored with something that does not say so.
-func (p *Pipeline) loseAnswer(w http.ResponseWriter) {
-	if p.cfg.Faults.LostMode != LostReset {
-		failure.write(w)
-		return
-	}
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler) // cuts the connection, if less rudely
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // makes Close a reset
-	}
-	_ = conn.Close()
 }
 
 type putRecordIn struct {
@@ -189,11 +182,13 @@ func (p *Pipeline) putRecord(c call, in *putRecordIn) (any, *refusal) {
 		return nil, no
 	}
 	o := sc.out[0]
-	id := s.shards[o.shard].id
-	if o.seq == 0 {
-		return nil, refuse("ProvisionedThroughputExceededException", "%s", rateExceeded(s.name, id))
+	switch {
+	case o.failed:
+		return nil, failure
+	case o.seq == 0:
+		return nil, refuse("ProvisionedThroughputExceededException", "%s", rateExceeded(s.name, o.shard))
 	}
-	return map[string]string{"EncryptionType": "NONE", "SequenceNumber": string(appendSeq(nil, o.seq)), "ShardId": id}, nil
+	return map[string]string{"EncryptionType": "NONE", "SequenceNumber": string(appendSeq(nil, o.seq)), "ShardId": o.shard}, nil
 }
 
 func optional(s *string) []byte {

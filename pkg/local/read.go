@@ -10,13 +10,18 @@ import (
 type token struct {
 	Stream string
 	Shard  string
-	From   uint64 // first sequence number to read
-	Made   int64  // Unix ms
-	Stamp  int64  // creation of the stream: a new stream of the same name is another one
+	From   uint64       // first sequence number to read
+	Made   int64        // Unix ms
+	Stamp  int64        // creation of the stream: a new stream of the same name is another one
+	Filter *shardFilter `json:",omitempty"`
 }
 
-func newToken(s *stream, shard string, from uint64) string {
-	text, err := json.Marshal(token{s.name, shard, from, time.Now().UnixMilli(), s.created.UnixNano()})
+func (s *stream) token(shard string, from uint64) token {
+	return token{Stream: s.name, Shard: shard, From: from, Made: time.Now().UnixMilli(), Stamp: s.created.UnixNano()}
+}
+
+func (t token) text() string {
+	text, err := json.Marshal(t)
 	if err != nil {
 		return "" // strings and numbers always marshal
 	}
@@ -32,6 +37,8 @@ func (t token) old() bool { return time.Since(time.UnixMilli(t.Made)) > tokenLif
 
 // find returns the index of the shard named id.
 func (s *stream) find(id string) (int, *refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	i, ok := s.index(id)
 	if !ok {
 		return 0, refuse("ResourceNotFoundException", "Shard %s in stream %s under account %s does not exist", id, s.name, account)
@@ -62,7 +69,7 @@ func (p *Pipeline) getShardIterator(_ call, in *getShardIteratorIn) (any, *refus
 		from = s.newest() + 1
 	case "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER":
 		n, ok := parseSeq(in.StartingSequenceNumber)
-		if !ok || n > s.newest() {
+		if !ok || !s.holds(i, n) {
 			return nil, refuse("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid.", in.StartingSequenceNumber, in.ShardId, s.name, account)
 		}
 		from = n
@@ -77,7 +84,7 @@ func (p *Pipeline) getShardIterator(_ call, in *getShardIteratorIn) (any, *refus
 	default:
 		return nil, invalid("shardIteratorType", "Member must satisfy enum value set: [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]")
 	}
-	return map[string]string{"ShardIterator": newToken(s, in.ShardId, from)}, nil
+	return map[string]string{"ShardIterator": s.token(in.ShardId, from).text()}, nil
 }
 
 type getRecordsIn struct {
@@ -87,7 +94,8 @@ type getRecordsIn struct {
 
 type getRecordsOut struct {
 	Records            []gotRecord
-	NextShardIterator  string
+	NextShardIterator  string  `json:",omitempty"` // absent: the shard is closed and read to its end
+	ChildShards        []child `json:",omitempty"`
 	MillisBehindLatest int64
 }
 
@@ -125,12 +133,15 @@ func (p *Pipeline) getRecords(_ call, in *getRecordsIn) (any, *refusal) {
 	if no != nil {
 		return nil, no
 	}
-	recs, next, left := s.read(i, t.From, limit)
-	out := getRecordsOut{Records: make([]gotRecord, 0, len(recs)), NextShardIterator: newToken(s, t.Shard, next)}
-	if left > 0 {
-		out.MillisBehindLatest = max(1, time.Now().UnixMilli()-left)
+	got := s.read(i, t.From, limit)
+	out := getRecordsOut{Records: make([]gotRecord, 0, len(got.recs)), ChildShards: got.kids}
+	if !got.end {
+		out.NextShardIterator = s.token(t.Shard, got.next).text()
 	}
-	for _, r := range recs {
+	if got.left > 0 {
+		out.MillisBehindLatest = max(1, time.Now().UnixMilli()-got.left)
+	}
+	for _, r := range got.recs {
 		out.Records = append(out.Records, gotRecord{
 			Data: r.data(), PartitionKey: string(r.buf[:r.key]), SequenceNumber: string(appendSeq(nil, r.seq)),
 			ApproximateArrivalTimestamp: float64(r.at) / 1000, EncryptionType: "NONE",

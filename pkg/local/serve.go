@@ -61,6 +61,11 @@ var handlers = map[string]func(*Pipeline, call, []byte) (any, *refusal){
 	"AddTagsToStream":       op((*Pipeline).addTags),
 	"ListTagsForStream":     op((*Pipeline).listTags),
 	"RemoveTagsFromStream":  op((*Pipeline).removeTags),
+	"SplitShard":            op((*Pipeline).splitShard),
+	"MergeShards":           op((*Pipeline).mergeShards),
+	"UpdateShardCount":      op((*Pipeline).updateShardCount),
+
+	"UpdateStreamRecordDistributionStrategy": op((*Pipeline).updateDistribution),
 }
 
 func op[In any](f func(*Pipeline, call, *In) (any, *refusal)) func(*Pipeline, call, []byte) (any, *refusal) {
@@ -75,11 +80,13 @@ func op[In any](f func(*Pipeline, call, *In) (any, *refusal)) func(*Pipeline, ca
 
 // scratch is the memory of one request, used again by later ones.
 type scratch struct {
-	body []byte
-	put  putRecords
-	recs []rec
-	out  []outcome
-	resp []byte
+	body   []byte
+	put    putRecords
+	fault  CallFault
+	recs   []rec
+	places []hash // of recs
+	out    []outcome
+	resp   []byte
 }
 
 func (p *Pipeline) serve(w http.ResponseWriter, r *http.Request) {

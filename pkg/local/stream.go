@@ -2,36 +2,25 @@ package local
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // rec is a stored record. Key and data lie side by side in the memory of their request.
 type rec struct {
-	buf   []byte // key, then data
-	at    int64  // arrival, Unix ms
-	seq   uint64
-	shard uint32
-	key   uint16 // bytes of the key: 256 runes are 1024 bytes at most
+	buf []byte // key, then data
+	at  int64  // arrival, Unix ms
+	seq uint64
+	key uint16 // bytes of the key: 256 runes are 1024 bytes at most
 }
 
 func (r rec) data() []byte { return r.buf[r.key:] }
-
-// shard is one hash range of a stream.
-type shard struct {
-	id        string
-	recs      []rec // by seq
-	bucket    bucket
-	bytes     int64
-	records   int64
-	throttled int64
-}
 
 // request is what the retention counts by: the records that came in one call.
 type request struct {
@@ -42,16 +31,19 @@ type request struct {
 // stream is a named log cut into shards. One lock, because all shards share
 // the sequence numbers and one deliverer buffer.
 type stream struct {
-	name    string
-	maxRec  int // bytes of data and key
-	starts  []hash
-	created time.Time
+	name     string
+	maxRec   int // bytes of data and key
+	created  time.Time
+	onDemand bool
+	auto     atomic.Bool // RecordDistributionStrategy AUTO: keys do not route
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	ring
 	tags    map[string]string
-	shards  []shard
-	next    uint64 // sequence number of the next record
 	deleted bool
+	turn    int       // of the open shards under AUTO
+	busy    time.Time // UPDATING until then
+	updates []time.Time
 
 	pending []rec // not delivered yet, by seq
 	waiting int64 // data bytes of pending
@@ -60,19 +52,17 @@ type stream struct {
 
 	requests []request // kept, oldest first
 	kept     int64     // bytes of requests
+	horizon  uint64    // records below are forgotten
 
 	draft *draft // guarded by Pipeline.delivery
 }
 
-func newStream(spec StreamSpec, now time.Time) *stream {
+func (c Config) newStream(spec StreamSpec, now time.Time) *stream {
 	s := &stream{
-		name: spec.Name, maxRec: max(spec.MaxRecordKiB, MinRecordKiB) << 10, starts: starts(spec.Shards), created: now,
-		tags: map[string]string{}, shards: make([]shard, spec.Shards), next: 1, room: make(chan struct{}),
+		name: spec.Name, maxRec: max(spec.MaxRecordKiB, MinRecordKiB) << 10, created: now, onDemand: spec.OnDemand,
+		ring: newRing(spec.Shards, now, c.limits(spec)), tags: map[string]string{}, room: make(chan struct{}),
 	}
 	maps.Copy(s.tags, spec.Tags)
-	for i := range s.shards {
-		s.shards[i].id = fmt.Sprintf("shardId-%012d", i)
-	}
 	return s
 }
 
@@ -98,56 +88,41 @@ func parseSeq(text string) (uint64, bool) {
 	return n, err == nil
 }
 
-// bucket holds a second's worth of a shard's limit. It may go below zero: a
-// record above a second's worth passes a full bucket and is paid off after.
-type bucket struct {
-	records, bytes float64
-	filled         time.Time // zero: full
-}
-
-func (b *bucket) take(now time.Time, bytes int, perRecord, perByte float64) bool {
-	dt := now.Sub(b.filled).Seconds()
-	if b.filled.IsZero() || dt > 3600 {
-		b.records, b.bytes = perRecord, perByte
-	} else {
-		b.records = min(perRecord, b.records+dt*perRecord)
-		b.bytes = min(perByte, b.bytes+dt*perByte)
-	}
-	b.filled = now
-	if b.records < 1 || b.bytes < min(float64(bytes), perByte) {
-		return false
-	}
-	b.records--
-	b.bytes -= float64(bytes)
-	return true
-}
-
 // outcome is what became of an entry.
 type outcome struct {
-	seq   uint64 // 0: throttled
-	shard uint32
+	seq    uint64 // 0: not stored
+	shard  string // id
+	failed bool   // answered by InternalFailure, stored or not; else 0 means throttled
 }
 
-// append stores recs, whose shards are set, and appends one outcome each to
-// out. It tells false when the stream was deleted.
-func (s *stream) append(p *Pipeline, recs []rec, out []outcome) ([]outcome, bool) {
+// append stores sc.recs in the shards that are open now, by sc.places, and
+// sets sc.out. It tells false when the stream was deleted.
+func (s *stream) append(p *Pipeline, sc *scratch) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.deleted {
-		return out, false
+		return false
 	}
 	now := time.Now()
 	ms := now.UnixMilli()
 	idle, before, stored := len(s.pending) == 0, s.waiting, int64(0)
-	for _, r := range recs {
-		sh := &s.shards[r.shard]
-		if p.plan.throttle(r) || p.cfg.Limits && !sh.bucket.take(now, len(r.buf), float64(p.cfg.ShardRecords), float64(p.cfg.ShardBytes)) {
-			sh.throttled++
-			out = append(out, outcome{0, r.shard})
+	sc.out = sc.out[:0]
+	for i, r := range sc.recs {
+		sh := s.target(sc.places[i])
+		fate := p.plan.entry(r, sc.fault.lost())
+		if fate == failUnstored {
+			sc.out = append(sc.out, outcome{0, sh.id, true})
 			continue
 		}
-		r.seq, r.at = s.next, ms
-		s.next++
+		if fate == throttleEntry || sh.limit != (rate{}) && !sh.bucket.take(now, len(r.buf), sh.limit) {
+			sh.throttled++
+			sc.out = append(sc.out, outcome{0, sh.id, false})
+			continue
+		}
+		r.seq, r.at = s.seq(), ms
+		if fate == failStored {
+			p.plan.stored(r)
+		}
 		sh.recs = append(sh.recs, r)
 		sh.records++
 		sh.bytes += int64(len(r.buf))
@@ -156,7 +131,7 @@ func (s *stream) append(p *Pipeline, recs []rec, out []outcome) ([]outcome, bool
 			s.pending = append(s.pending, r)
 			s.waiting += int64(len(r.data()))
 		}
-		out = append(out, outcome{r.seq, r.shard})
+		sc.out = append(sc.out, outcome{r.seq, sh.id, fate == failStored})
 	}
 	if stored > 0 {
 		s.requests = append(s.requests, request{s.next - 1, stored})
@@ -167,7 +142,16 @@ func (s *stream) append(p *Pipeline, recs []rec, out []outcome) ([]outcome, bool
 	} else if full := int64(p.cfg.BufferBytes); idle || before < full && s.waiting >= full {
 		p.nudge()
 	}
-	return out, true
+	return true
+}
+
+// target is the open shard for a record at place h; under AUTO they take turns.
+func (s *stream) target(h hash) *shard {
+	if s.auto.Load() {
+		s.turn++
+		return s.open[s.turn%len(s.open)]
+	}
+	return s.open[route(s.starts, h)]
 }
 
 // trim forgets the oldest delivered records down to low bytes once more than high are kept.
@@ -188,8 +172,8 @@ func (s *stream) trim(high, low int64) {
 	}
 	cut := s.requests[n-1].last
 	s.requests = s.requests[n:]
-	for i := range s.shards {
-		sh := &s.shards[i]
+	s.horizon = cut + 1
+	for _, sh := range s.shards {
 		k := sort.Search(len(sh.recs), func(i int) bool { return sh.recs[i].seq > cut })
 		clear(sh.recs[:k]) // the array behind the slice must not hold the memory
 		sh.recs = sh.recs[k:]
@@ -278,33 +262,53 @@ func (s *stream) counts() []Count {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]Count, 0, len(s.shards))
-	for i := range s.shards {
-		sh := &s.shards[i]
-		all = append(all, Count{Stream: s.name, ID: sh.id, Records: sh.records, Bytes: sh.bytes, Throttled: sh.throttled})
+	for _, sh := range s.shards {
+		all = append(all, Count{Stream: s.name, ID: sh.id, Records: sh.records, Bytes: sh.bytes, Throttled: sh.throttled, Closed: sh.last > 0})
 	}
 	return all
 }
 
+// reading is what one read of a shard found.
+type reading struct {
+	recs []rec
+	next uint64  // where to go on
+	left int64   // arrival of the next record left, Unix ms; 0: none
+	end  bool    // the shard is closed, and this was all of it
+	kids []child // at the end
+}
+
 // read returns records of a shard from sequence number from on, up to n and
-// MaxReadBytes of data, where to go on, and the arrival of the next record left (0: none).
-func (s *stream) read(shard int, from uint64, n int) (recs []rec, next uint64, left int64) {
+// MaxReadBytes of data.
+func (s *stream) read(shard int, from uint64, n int) (got reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.shards[shard].recs
+	sh := s.shards[shard]
+	all := sh.recs
 	i := sort.Search(len(all), func(i int) bool { return all[i].seq >= from })
 	end, bytes := i, 0
 	for end < len(all) && end-i < n && (end == i || bytes+len(all[end].data()) <= MaxReadBytes) {
 		bytes += len(all[end].data())
 		end++
 	}
-	next = max(from, 1)
+	got.next = max(from, 1)
 	if end > i {
-		next = all[end-1].seq + 1
+		got.next = all[end-1].seq + 1
 	}
 	if end < len(all) {
-		left = all[end].at
+		got.left = all[end].at
+	} else if sh.last > 0 {
+		got.end, got.kids = true, sh.children()
 	}
-	return slices.Clone(all[i:end]), next, left
+	got.recs = slices.Clone(all[i:end])
+	return got
+}
+
+// holds tells whether seq is a sequence number of the shard.
+func (s *stream) holds(shard int, seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shards[shard]
+	return seq >= sh.first && seq < s.next && (sh.last == 0 || seq <= sh.last)
 }
 
 // since is the sequence number of the first record that arrived at ms or later.
