@@ -7,6 +7,8 @@ import "fmt"
 func (r *reader) check() {
 	r.checkTemplates()
 	r.checkCohorts()
+	r.checkScales()
+	r.checkTime()
 	r.s.Settle.Set = r.has("settle")
 	if s := r.s.Settle; s.Max < s.Quiet && r.clean("settle") {
 		key, msg := "settle.max", fmt.Sprintf("max: %v is shorter than quiet, %v: nothing could ever settle", s.Max, s.Quiet)

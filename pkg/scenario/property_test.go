@@ -88,13 +88,13 @@ func TestRoundTrip(t *testing.T) {
 
 func drawScenario(t *rapid.T) *Scenario {
 	word := rapid.StringMatching(`[a-z][a-z0-9_-]{0,8}`)
-	number := rapid.Uint64Range(0, 1<<40)
+	number, rate := rapid.Uint64Range(0, 1<<40), rapid.Uint64Range(0, maxRecords)
 	s := &Scenario{
 		Name: word.Draw(t, "name"), Seed: rapid.Uint64().Draw(t, "seed"), File: "scenario.yaml",
 		Stream: Stream{
 			Name: word.Draw(t, "stream"), PartitionKey: word.Draw(t, "key"),
 			Newline: Newline(rapid.IntRange(0, 2).Draw(t, "newline")), OnUnknown: Policy(rapid.IntRange(0, 1).Draw(t, "policy")),
-			Limits: Limits{Rate: number.Draw(t, "rate"), Bytes: number.Draw(t, "bytes"), Requests: rapid.IntRange(1, 1000).Draw(t, "requests")},
+			Limits: Limits{Rate: rate.Draw(t, "rate"), Bytes: rate.Draw(t, "bytes"), Requests: rapid.IntRange(1, 1000).Draw(t, "requests")}, MaxSlip: time.Second,
 		},
 		Stages: []Stage{{Name: "raw", Path: word.Draw(t, "path")}},
 		Settle: Settle{1, 1, true},
