@@ -87,6 +87,12 @@ func (r *reader) clean(key string) bool {
 	})
 }
 
+// sound reports whether all that stands below key is known: neither key nor
+// what it is in has a fault of its own.
+func (r *reader) sound(key string) bool {
+	return !slices.ContainsFunc(r.bad, func(b string) bool { return b == key || strings.HasPrefix(key, b+".") })
+}
+
 func (r *reader) readFile(file string, data []byte, set []string) {
 	root, faults := (&parse{file: file}).yaml(data)
 	r.faults = faults
