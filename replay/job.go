@@ -83,7 +83,7 @@ const snapshotDir = "scenario"
 // snapshot copies what the plan needs into the run directory, so that verify
 // regenerates the same records whatever becomes of the original.
 func (j *Job) snapshot(dir string) error {
-	files := []string{j.Scenario.File}
+	files := append([]string{j.Scenario.File}, j.Scenario.Files...)
 	for _, ref := range j.Scenario.Templates {
 		err := fs.WalkDir(j.Scenario.FS, ref.Dir, func(name string, e fs.DirEntry, err error) error {
 			if err == nil && !e.IsDir() {

@@ -26,7 +26,7 @@ func (s *draft) beside(given string) (content, shown string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxBeside+1))
 	switch {
 	case err != nil:
