@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/big"
 	"slices"
@@ -16,10 +17,10 @@ import (
 	"kreplay/pkg/template"
 )
 
-// Planned are the [Facts] of a plan, all of its workers together. Every number is
-// exact and is found without going through the users: a cohort's users times
-// what the records of one of them hold. What differs from user to user has no
-// such number, and the error says so.
+// Planned are the [Facts] of a plan, all of its workers and its planned copies
+// together. Every number is exact and is found without going through the users:
+// a cohort's users times what the records of one of them hold. What differs from
+// user to user has no such number, and the error says so.
 type Planned struct {
 	plan    *generate.Plan
 	rules   []scenario.Rule
@@ -30,13 +31,15 @@ type plannedCohort struct {
 	*generate.Cohort
 
 	records [][]byte // of one user, by event
+	copies  []uint64 // planned copies of all users, by event
 }
 
 // An occurrence is a scalar of a record.
 type occurrence struct {
-	kind template.Kind
-	text string // as it stands, quotes included
-	role scenario.RoleKind
+	event int
+	kind  template.Kind
+	text  string // as it stands, quotes included
+	role  scenario.RoleKind
 }
 
 // NewPlanned returns the facts of a plan that was made with the rewrite rules.
@@ -47,11 +50,18 @@ func NewPlanned(plan *generate.Plan, rules []scenario.Rule) *Planned {
 		if !ok {
 			continue
 		}
-		member := plannedCohort{Cohort: c}
-		for event := range c.Program.Events {
+		member := plannedCohort{Cohort: c, copies: make([]uint64, c.Events)}
+		for event := range c.Events {
 			member.records = append(member.records, bytes.TrimSuffix(plan.Append(nil, user, uint32(event)), []byte("\n")))
 		}
 		p.cohorts = append(p.cohorts, member)
+	}
+	for c, event := range plan.Copies() {
+		for _, member := range p.cohorts {
+			if member.Cohort == c {
+				member.copies[event]++
+			}
+		}
 	}
 	return p
 }
@@ -61,7 +71,7 @@ func NewPlanned(plan *generate.Plan, rules []scenario.Rule) *Planned {
 func (p *Planned) Tables() []Table {
 	lines := make([][][]byte, len(p.plan.LogTypes()))
 	for _, c := range p.plan.Cohorts() {
-		for i, e := range c.Program.Events {
+		for i, e := range c.Program.Events[:c.Events] {
 			lines[c.LogType[i]] = append(lines[c.LogType[i]], e.Line)
 		}
 	}
@@ -95,14 +105,11 @@ func (p *Planned) Users(cohort string) (*big.Rat, error) {
 
 // Count implements [Facts].
 func (p *Planned) Count(logType string) (*big.Rat, error) {
-	if !slices.Contains(p.plan.LogTypes(), logType) {
+	i := slices.Index(p.plan.LogTypes(), logType)
+	if i < 0 {
 		return nil, p.noLogType(logType)
 	}
-	total := new(big.Rat)
-	for _, c := range p.cohorts {
-		total.Add(total, count(c.Users, len(p.of(c, logType))))
-	}
-	return total, nil
+	return count(p.plan.Planned()[i], 1), nil
 }
 
 // Sum implements [Facts].
@@ -119,7 +126,7 @@ func (p *Planned) Sum(field string) (*big.Rat, error) {
 		}
 		for _, v := range values {
 			switch {
-			case v.role != scenario.Keep:
+			case !constant(v.role):
 				return nil, noClosedForm(field, v.role)
 			case v.kind == template.Null:
 				continue
@@ -131,7 +138,7 @@ func (p *Planned) Sum(field string) (*big.Rat, error) {
 				return nil, fmt.Errorf("%s holds %.40s, which is out of every column's range; use `equals: oracle`", field, v.text)
 			}
 			numbers++
-			total.Add(total, n.Mul(n, count(c.Users, 1)))
+			total.Add(total, n.Mul(n, count(c.Users+c.copies[v.event], 1)))
 		}
 	}
 	if numbers == 0 {
@@ -159,10 +166,10 @@ func (p *Planned) Distinct(field string) (*big.Rat, error) {
 				continue
 			}
 			kinds[v.kind] = true
-			switch v.role {
-			case scenario.Keep:
+			switch {
+			case constant(v.role):
 				constants[sameAs(v)] = true
-			case scenario.User, scenario.UUID:
+			case v.role == scenario.User || v.role == scenario.UUID:
 				own[v.text] = true
 			default:
 				return nil, noClosedForm(field, v.role)
@@ -176,22 +183,29 @@ func (p *Planned) Distinct(field string) (*big.Rat, error) {
 	return total.Add(total, count(1, len(constants))), nil
 }
 
-// of lists the records of a log type that each user of the cohort has.
-func (p *Planned) of(c plannedCohort, logType string) (records [][]byte) {
-	for i, record := range c.records {
-		if p.plan.LogTypes()[c.LogType[i]] == logType {
-			records = append(records, record)
+// constant says whether a value of the role is the same for all users of a
+// cohort.
+func constant(role scenario.RoleKind) bool { return role == scenario.Keep || role == scenario.Scale }
+
+// of yields the records of a log type that each user of the cohort has.
+func (p *Planned) of(c plannedCohort, logType string) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		for event, record := range c.records {
+			if p.plan.LogTypes()[c.LogType[event]] == logType && !yield(event, record) {
+				return
+			}
 		}
 	}
-	return records
 }
 
 // values lists what each user of the cohort has at a path.
 func (p *Planned) values(c plannedCohort, logType, path string) (list []occurrence, err error) {
-	for _, record := range p.of(c, logType) {
+	for event, record := range p.of(c, logType) {
 		walked := template.Walk(record, func(f template.Field) error {
 			if f.Path() == path {
-				list = append(list, p.occurrence(logType, path, record[f.Start:f.End], f.Kind))
+				o := p.occurrence(logType, path, record[f.Start:f.End], f.Kind)
+				o.event = event
+				list = append(list, o)
 			}
 			return nil
 		})

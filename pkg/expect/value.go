@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"kreplay/pkg/scenario"
 )
 
 // A ValueKind says how a value compares.
@@ -80,21 +82,22 @@ type Tolerance struct {
 	relative bool
 }
 
-// ParseTolerance reads 0.005, an absolute bound, or 1%, a part of what is
-// wanted.
-func ParseTolerance(text string) (Tolerance, error) {
-	digits, relative := strings.CutSuffix(strings.TrimSpace(text), "%")
-	n, ok := parseDecimal(digits)
-	if !ok || n.Sign() < 0 {
-		return Tolerance{}, fmt.Errorf("tolerance %q: want a bound such as 0.005, or a part such as 1%%", text)
+// NewTolerance returns the tolerance that a scenario states.
+func NewTolerance(t scenario.Tolerance) Tolerance {
+	amount := rat(t.Amount)
+	text := exactText(amount)
+	if t.Relative {
+		text = exactText(new(big.Rat).Mul(amount, big.NewRat(100, 1))) + "%"
 	}
-	if relative {
-		n.Quo(n, big.NewRat(100, 1))
-	}
-	return Tolerance{strings.TrimSpace(text), n, relative}, nil
+	return Tolerance{text, amount, t.Relative}
 }
 
-// String is the tolerance as written.
+func rat(d scenario.Decimal) *big.Rat {
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(d.Scale)), nil)
+	return new(big.Rat).SetFrac(new(big.Int).SetUint64(d.Digits), scale)
+}
+
+// String is the bound, or the part with its %.
 func (t Tolerance) String() string { return t.text }
 
 func (t Tolerance) of(want *big.Rat) *big.Rat {

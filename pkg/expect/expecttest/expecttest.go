@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(testing.TB) expect.Engine) {
 		"numbers come back to the digit":     numbersComeBack,
 		"any key and name is a column":       anyKey,
 		"what does not fit is null":          misfits,
+		"any row loads":                      anyRow,
 		"a set sees its own rows":            setsAreApart,
 		"a result is a table":                resultsAreTables,
 		"check finds faults and runs none":   checkRunsNothing,
@@ -48,21 +49,41 @@ func Load(t testing.TB, e expect.Engine, set expect.Set, logType string, rows ..
 
 func load(t testing.TB, e expect.Engine, set expect.Set, table expect.Table, rows []string) []expect.Misfit {
 	t.Helper()
-	loader, err := e.Load(t.Context(), set, []expect.Table{table})
+	return loadAll(t, e, set, []sample{{table, rows}})
+}
+
+// A sample is a table and what goes in.
+type sample struct {
+	table expect.Table
+	rows  []string
+}
+
+func loadAll(t testing.TB, e expect.Engine, set expect.Set, samples []sample) []expect.Misfit {
+	t.Helper()
+	var tables []expect.Table
+	for _, s := range samples {
+		tables = append(tables, s.table)
+	}
+	loader, err := e.Load(t.Context(), set, tables)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range rows {
-		if err := loader.Add(table.LogType, []byte(r)); err != nil {
-			t.Fatalf("add %s: %v", r, err)
+	for _, s := range samples {
+		for _, r := range s.rows {
+			if err := loader.Add(s.table.LogType, []byte(r)); err != nil {
+				t.Fatalf("add %s: %v", r, err)
+			}
 		}
 	}
 	misfits, err := loader.Close(t.Context())
 	if err != nil {
-		t.Fatalf("load: %v; columns %.2000v", err, table.Columns)
+		t.Fatalf("load: %v; tables %.2000v", err, tables)
 	}
 	return misfits
 }
+
+// examples is how many draws of a property share an engine.
+const examples = 100
 
 // Rows runs a query and joins what it returns: values with commas, rows with
 // semicolons.
@@ -93,32 +114,43 @@ func same(t testing.TB, what, got, want string) {
 // sumsAreExact: sum in SQL is the sum of fractions, flat, nested and in lists, with
 // decimals that no binary float holds.
 func sumsAreExact(t *testing.T, open func(testing.TB) expect.Engine) {
-	rapid.Check(t, func(rt *rapid.T) {
-		scale := rapid.IntRange(0, 12).Draw(rt, "scale")
-		values := rapid.SliceOfN(rapid.Int64Range(-9e17, 9e17), 1, 40).Draw(rt, "values")
-		var rows []string
-		sum := new(big.Rat)
+	draw := rapid.Custom(func(t *rapid.T) []string {
+		scale := rapid.IntRange(0, 12).Draw(t, "scale")
+		values := rapid.SliceOfN(rapid.Int64Range(-9e17, 9e17), 1, 40).Draw(t, "values")
+		var texts []string
 		for _, v := range values {
-			text := decimal(v, scale)
-			rows = append(rows, fmt.Sprintf(`{"x":%[1]s,"o":{"y":%[1]s},"l":[%[1]s,%[1]s]}`, text))
+			texts = append(texts, decimal(v, scale))
+		}
+		return texts
+	})
+	e := open(t)
+	var samples []sample
+	var sums []*big.Rat
+	for i := range examples {
+		sum, rows, lines := new(big.Rat), []string{}, [][]byte{}
+		for _, text := range draw.Example(i) {
+			row := fmt.Sprintf(`{"x":%[1]s,"o":{"y":%[1]s},"l":[%[1]s,%[1]s]}`, text)
+			rows, lines = append(rows, row), append(lines, []byte(row))
 			n, _ := new(big.Rat).SetString(text)
 			sum.Add(sum, n)
 		}
-		e := open(t)
-		if m := Load(t, e, expect.Delivered, "purchase", rows...); len(m) > 0 {
-			rt.Fatalf("misfits: %+v", m)
-		}
-		got := Rows(t, e, expect.Delivered, "select sum(x), sum(o.y), (select sum(u) from (select unnest(l) as u from purchase)) from purchase")
-		for i, text := range strings.Split(got, ",") {
+		samples, sums = append(samples, sample{expect.TableOf(fmt.Sprint("t", i), lines), rows}), append(sums, sum)
+	}
+	if m := loadAll(t, e, expect.Delivered, samples); len(m) > 0 {
+		t.Fatalf("misfits: %+v", m)
+	}
+	for i, sum := range sums {
+		got := Rows(t, e, expect.Delivered, fmt.Sprintf("select sum(x), sum(o.y), (select sum(u) from (select unnest(l) as u from t%[1]d)) from t%[1]d", i))
+		for k, text := range strings.Split(got, ",") {
 			want := new(big.Rat).Set(sum)
-			if i == 2 {
+			if k == 2 {
 				want.Add(want, sum)
 			}
 			if n, ok := new(big.Rat).SetString(text); !ok || n.Cmp(want) != 0 {
-				rt.Fatalf("sum %d of %v: got %s, want %s", i, rows, text, want.FloatString(scale))
+				t.Fatalf("sum %d of %v: got %s, want %s", k, samples[i].rows, text, want.FloatString(12))
 			}
 		}
-	})
+	}
 }
 
 func decimal(v int64, scale int) string {
@@ -136,15 +168,21 @@ func decimal(v int64, scale int) string {
 }
 
 func numbersComeBack(t *testing.T, open func(testing.TB) expect.Engine) {
-	for _, text := range []string{
+	numbers := []string{
 		"0", "9007199254740993", "-9007199254740993", "9223372036854775807", "-9223372036854775808", "18446744073709551615",
 		"12345678901234567890123456789012345678", "-99999999999999999999999999999999999999",
 		"118222.73207", "0.1", "0.00000000000000000000000000000000000001", "99999999999999999999.999999999999999999",
 		"1e3", "1.5E-7", "123456789012345678901234567890123456789012345", "1e400",
-	} {
-		e := open(t)
-		Load(t, e, expect.Delivered, "n", `{"x":`+text+`}`)
-		got := Rows(t, e, expect.Delivered, "select x from n")
+	}
+	e := open(t)
+	var samples []sample
+	for i, text := range numbers {
+		row := `{"x":` + text + `}`
+		samples = append(samples, sample{expect.TableOf(fmt.Sprint("n", i), [][]byte{[]byte(row)}), []string{row}})
+	}
+	loadAll(t, e, expect.Delivered, samples)
+	for i, text := range numbers {
+		got := Rows(t, e, expect.Delivered, fmt.Sprint("select x from n", i))
 		want, _ := new(big.Rat).SetString(text)
 		if n, ok := new(big.Rat).SetString(got); !ok || n.Cmp(want) != 0 {
 			t.Errorf("%s came back as %s", text, got)
@@ -159,26 +197,30 @@ func anyKey(t *testing.T, open func(testing.TB) expect.Engine) {
 		`select "a b", "a.b", "__2", "q""q", "select", "A", "a_2", "rowid", "é'\", "n�l", "_", dup, "_2", o."_", o."X", o."x_2", o."s p" from "odd ""log"" type.v1; drop"`),
 		"1,2,3,4,5,6,7,8,9,10,11,12,13,1,2,3,4")
 
-	rapid.Check(t, func(rt *rapid.T) {
-		members := rapid.MapOfN(rapid.String(), rapid.Int64Range(-1e17, 1e17), 1, 8).Draw(rt, "members")
-		name := rapid.String().Draw(rt, "log type")
+	draw := rapid.Custom(func(t *rapid.T) map[string]int64 {
+		return rapid.MapOfN(rapid.String(), rapid.Int64Range(-1e17, 1e17), 1, 8).Draw(t, "members")
+	})
+	e = open(t)
+	var samples []sample
+	for i := range examples {
 		var parts []string
-		for k, v := range members {
+		for k, v := range draw.Example(i) {
 			parts = append(parts, quoteJSON(k)+":"+strconv.FormatInt(v, 10))
 		}
 		row := "{" + strings.Join(parts, ",") + "}"
-		e := open(t)
-		table := expect.TableOf(name, [][]byte{[]byte(row)})
-		if m := load(t, e, expect.Delivered, table, []string{row}); len(m) > 0 {
-			rt.Fatalf("misfits: %+v", m)
-		}
-		for _, c := range table.Columns {
-			got := Rows(t, e, expect.Delivered, "select "+expect.Quote(c.Name)+" from "+expect.Quote(table.Name))
-			if got != strconv.FormatInt(members[c.Key], 10) {
-				rt.Fatalf("%s: key %q is column %q and holds %s, want %d", row, c.Key, c.Name, got, members[c.Key])
+		samples = append(samples, sample{expect.TableOf(fmt.Sprint(i, rapid.String().Example(i)), [][]byte{[]byte(row)}), []string{row}})
+	}
+	if m := loadAll(t, e, expect.Delivered, samples); len(m) > 0 {
+		t.Fatalf("misfits: %+v", m)
+	}
+	for i, s := range samples {
+		for _, c := range s.table.Columns {
+			got := Rows(t, e, expect.Delivered, "select "+expect.Quote(c.Name)+" from "+expect.Quote(s.table.Name))
+			if want := strconv.FormatInt(draw.Example(i)[c.Key], 10); got != want {
+				t.Fatalf("%s: key %q is column %q and holds %s, want %s", s.rows, c.Key, c.Name, got, want)
 			}
 		}
-	})
+	}
 }
 
 // quoteJSON writes any text as JSON.
@@ -218,6 +260,27 @@ func misfits(t *testing.T, open func(testing.TB) expect.Engine) {
 		}
 	}
 	same(t, "misfits", fmt.Sprint(counts), fmt.Sprint(map[string]uint64{"": 2, "b": 2, "d": 2, "i": 2, "l": 1, "l[]": 1, "o": 2, "o.x": 1, "s": 2}))
+}
+
+// anyRow: whatever became of a row's bytes, it is a row, and the load goes on.
+func anyRow(t *testing.T, open func(testing.TB) expect.Engine) {
+	base := `{"i":1,"d":1.25,"s":"é\ud83d\ude00\n","b":true,"o":{"x":[1,2.5]},"l":["a"],"j":1}`
+	table := expect.TableOf("t", [][]byte{[]byte(base), []byte(`{"j":{"x":1}}`)})
+	draw := rapid.Custom(func(t *rapid.T) string {
+		row := []byte(base)
+		for range rapid.IntRange(1, 3).Draw(t, "flips") {
+			at := rapid.IntRange(0, len(row)-1).Draw(t, "at")
+			row[at] = rapid.SampledFrom([]byte("\"\\{}[],:0159-.eEudD\x00\n\xff /tn")).Draw(t, "byte")
+		}
+		return string(row)
+	})
+	e := open(t)
+	rows := make([]string, 50*examples)
+	for i := range rows {
+		rows[i] = draw.Example(i)
+	}
+	load(t, e, expect.Delivered, table, rows)
+	same(t, "rows", Rows(t, e, expect.Delivered, "select count(*) from t"), strconv.Itoa(len(rows)))
 }
 
 func setsAreApart(t *testing.T, open func(testing.TB) expect.Engine) {
