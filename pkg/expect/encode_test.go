@@ -46,6 +46,9 @@ func FuzzEncoder(f *testing.F) {
 		if !json.Valid(row) && misfits == 0 {
 			t.Errorf("%q is no JSON, and nobody was told", row)
 		}
+		if got := valid(row); got != json.Valid(row) {
+			t.Errorf("%q is valid: %v", row, got)
+		}
 	})
 }
 

@@ -65,7 +65,7 @@ type Loader interface {
 // many rows could not be read at all (Column is empty then).
 type Misfit struct {
 	LogType, Column, Reason string
-	Rows                    uint64
+	Count                   uint64
 	Example                 string // the first such value, cut to 100 bytes
 }
 

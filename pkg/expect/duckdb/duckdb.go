@@ -24,7 +24,7 @@ const Present = true
 
 // defaultMemory is what DuckDB holds before it spills. Its own default is 80 %
 // of the machine.
-const defaultMemory = 512 << 20
+const defaultMemory = 256 << 20
 
 // engine is one DuckDB database: a schema a set, a connection a schema.
 type engine struct {
@@ -143,6 +143,7 @@ func (e *engine) seal(ctx context.Context) error {
 	if e.sealed {
 		return nil
 	}
+	ctx = context.WithoutCancel(ctx) // half a seal could not be mended
 	for _, statement := range []string{"set enable_external_access = false", "set lock_configuration = true"} {
 		if _, err := e.db.ExecContext(ctx, statement); err != nil {
 			return engineFault(ctx, err)

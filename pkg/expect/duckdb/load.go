@@ -143,7 +143,7 @@ func (s *sheet) note(column, reason, value string) {
 		}
 		s.misfits[misfit{column, reason}] = m
 	}
-	m.Rows++
+	m.Count++
 }
 
 // Close implements [expect.Loader].

@@ -7,7 +7,8 @@ type Options struct {
 	// spilled results; Close removes it. It takes about one and a half times
 	// the bytes of the rows while they are loaded, a fraction of them later.
 	Dir string
-	// Memory in bytes, beyond which the engine spills to Dir; 0: 512 MiB.
+	// Memory in bytes, beyond which the engine spills to Dir; 0: 256 MiB. The
+	// process takes up to 100 MiB more.
 	Memory int64
 	// Threads is how many cores a query uses; 0: all.
 	Threads int

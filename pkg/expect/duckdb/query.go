@@ -16,43 +16,63 @@ import (
 const unnamed = "the result of an unnamed query"
 
 // Check implements [expect.Engine].
-func (e *engine) Check(ctx context.Context, set expect.Set, name, query string) ([]expect.ResultColumn, error) {
+func (e *engine) Check(ctx context.Context, set expect.Set, name, query string) (columns []expect.ResultColumn, err error) {
 	s, give, err := e.start(ctx, set)
 	if err != nil {
 		return nil, err
 	}
 	defer give()
-	if _, err := s.create(ctx, name, query, "\nwith no data"); err != nil {
-		return nil, err
-	}
-	return s.columns(ctx, name)
+	err = s.whole(ctx, true, func() error {
+		if _, err := s.create(ctx, name, query, "\nwith no data"); err != nil {
+			return err
+		}
+		columns, err = s.columns(ctx, name)
+		return err
+	})
+	return columns, err
 }
 
 // Query implements [expect.Engine].
-func (e *engine) Query(ctx context.Context, set expect.Set, name, query string) (expect.Result, error) {
+func (e *engine) Query(ctx context.Context, set expect.Set, name, query string) (result expect.Result, err error) {
 	s, give, err := e.start(ctx, set)
 	if err != nil {
-		return expect.Result{}, err
+		return result, err
 	}
 	defer give()
 	table := name
 	if name == "" {
 		table = unnamed
 	}
-	ordered, err := s.create(ctx, table, query, "")
+	err = s.whole(ctx, name != "", func() error {
+		ordered, err := s.create(ctx, table, query, "")
+		if err == nil {
+			result, err = s.read(ctx, table)
+			result.Ordered = ordered
+		}
+		return err
+	})
 	if err != nil {
 		return expect.Result{}, err
 	}
-	result, err := s.read(ctx, table)
-	result.Ordered = ordered
-	if err != nil || name == "" {
-		// Also after ctx has ended: what failed is not kept.
-		_, dropErr := s.conn.ExecContext(context.WithoutCancel(ctx), "drop table "+qualified(s.set, table))
-		if err == nil && dropErr != nil {
-			err = engineFault(ctx, dropErr)
-		}
+	return result, nil
+}
+
+// whole does f as one transaction, of which nothing stays unless it is kept and
+// f succeeds. Whether ctx has ended in between makes no difference.
+func (s *session) whole(ctx context.Context, keep bool, f func() error) error {
+	always := context.WithoutCancel(ctx)
+	if _, err := s.conn.ExecContext(always, "begin"); err != nil {
+		return engineFault(always, err)
 	}
-	return result, err
+	err := f()
+	end := "rollback"
+	if err == nil && keep {
+		end = "commit"
+	}
+	if _, endErr := s.conn.ExecContext(always, end); err == nil && endErr != nil {
+		err = engineFault(always, endErr)
+	}
+	return err
 }
 
 // start seals the engine and takes the set's connection.

@@ -254,7 +254,7 @@ func misfits(t *testing.T, open func(testing.TB) expect.Engine) {
 			`5,10.00,NULL,NULL,NULL,NULL,NULL,NULL;NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL`)
 	counts := map[string]uint64{}
 	for _, m := range got {
-		counts[m.Column] += m.Rows
+		counts[m.Column] += m.Count
 		if m.LogType != "t" || m.Reason == "" || m.Example == "" || len(m.Example) > 110 {
 			t.Errorf("misfit is not described: %+v", m)
 		}
@@ -358,7 +358,9 @@ func oneSelect(t *testing.T, open func(testing.TB) expect.Engine) {
 		"drop table login", "select 1; drop table login", "drop table login; select 1", "insert into login values (2)", "delete from login",
 		"set threads = 1", "attach 'x.db'", "copy login to '/tmp/kreplay-must-not-exist'", "install httpfs", "pragma database_list",
 		"select * from read_csv('/etc/passwd')", "select * from '/etc/hostname'", "select content from read_text('/etc/passwd')",
-		"select * from glob('/*')", "select * from read_json('http://127.0.0.1:1/x')", "select ?",
+		"select * from glob('/*')", "select * from sniff_csv('/etc/passwd')", "select * from parquet_metadata('/tmp/x')",
+		"select * from query('drop table login')", "select * from query('select * from read_text(''/etc/passwd'')')", "create table x as select 1",
+		"explain select 1", "begin", "commit", "select * from read_json('http://127.0.0.1:1/x')", "select ?",
 	} {
 		if _, err := e.Query(t.Context(), expect.Delivered, "", sql); !isQueryError(err) {
 			t.Errorf("%s: got %v, want a QueryError", sql, err)
@@ -440,9 +442,24 @@ func concurrent(t *testing.T, open func(testing.TB) expect.Engine) {
 		}
 	}
 	misfits, err := loader.Close(t.Context())
-	if err != nil || len(misfits) != 1 || misfits[0].Rows != workers*each || misfits[0].LogType != "b" {
+	if err != nil || len(misfits) != 1 || misfits[0].Count != workers*each || misfits[0].LogType != "b" {
 		t.Fatalf("got %+v, %v", misfits, err)
 	}
 	n := workers * each
+	for i := range 2 * workers {
+		go func() {
+			set, name := []expect.Set{expect.Delivered, expect.Expected}[i%2], fmt.Sprint("q", i)
+			_, err := e.Query(t.Context(), set, name, "select count(*) as n from range(100000)")
+			if err == nil {
+				_, err = e.Query(t.Context(), set, "", "select n from "+name)
+			}
+			errs <- err
+		}()
+	}
+	for range 2 * workers {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
 	same(t, "a and b", Rows(t, e, expect.Delivered, "select (select count(distinct n) from a), (select sum(n) from b)"), fmt.Sprintf("%d,%d", n, n*(n-1)/2))
 }
