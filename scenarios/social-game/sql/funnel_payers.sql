@@ -4,4 +4,4 @@ from login l
 join tutorial_end t on t.user_id = l.user_id
 join stage_clear s on s.user_id = l.user_id
 join purchase p on p.user_id = l.user_id
-where l.day = '2026-09-14'
+where l.day = '${day}'
