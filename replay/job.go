@@ -92,7 +92,7 @@ func (j *Job) snapshot(dir string) error {
 	case err != nil:
 		return fmt.Errorf("replay: snapshot of the scenario: %w", err)
 	}
-	files := []string{j.Scenario.File}
+	files := append([]string{j.Scenario.File}, j.Scenario.Files...)
 	for _, ref := range j.Scenario.Templates {
 		err := fs.WalkDir(j.Scenario.FS, ref.Dir, func(name string, e fs.DirEntry, err error) error {
 			if err == nil && !e.IsDir() {

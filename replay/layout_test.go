@@ -15,6 +15,7 @@ var layout = []string{
 	"pkg/report",
 	"pkg/capture",
 	"pkg/account",
+	"pkg/expect pkg/expect/duckdb pkg/expect/expecttest",
 	"pkg/lake",
 	"pkg/ledger",
 	"pkg/generate",

@@ -30,7 +30,7 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 	f.IntVar(&e.size, "buffer-mib", 5, "embedded pipeline: write an object at so many MiB")
 	f.BoolVar(&e.noGzip, "no-gzip", false, "embedded pipeline: write plain objects")
 	f.StringVar(&e.delimiter, "delimiter", "none", "embedded pipeline: newline behind each record, or none")
-	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,truncate=1,lost=2%,throttle=100")
+	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,truncate=1,throttle=100,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
 }
 
 type embeddedTarget struct {
@@ -69,41 +69,13 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	return local.Start(ctx, l, cfg)
 }
 
-// parseFaults reads drop=7,duplicate=5,…
+// parseFaults reads --faults.
 func parseFaults(text string) (local.Faults, error) {
-	f := local.Faults{Seed: 1}
-	if text == "" {
-		return f, nil
+	f, err := local.ParseFaults(text)
+	if err != nil {
+		return f, usagef("--faults: %v", err)
 	}
-	for _, part := range strings.Split(text, ",") {
-		name, value, _ := strings.Cut(part, "=")
-		if name == "lost" {
-			p, err := strconv.ParseFloat(strings.TrimSuffix(value, "%"), 64)
-			if err != nil || !(p >= 0 && p <= 100) {
-				return f, usagef("--faults %q: want a percentage, as in lost=2%%", part)
-			}
-			f.LostPercent = p
-			continue
-		}
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 0 {
-			return f, usagef("--faults %q: want NAME=COUNT, as in drop=7", part)
-		}
-		switch name {
-		case "drop":
-			f.Drop = n
-		case "duplicate":
-			f.Duplicate = n
-		case "corrupt":
-			f.Corrupt = n
-		case "truncate":
-			f.Truncate = n
-		case "throttle":
-			f.Throttle = n
-		default:
-			return f, usagef("--faults %q: want drop, duplicate, corrupt, truncate, throttle or lost", part)
-		}
-	}
+	f.Seed = 1
 	return f, nil
 }
 

@@ -7,12 +7,13 @@ import (
 
 	"kreplay/pkg/generate"
 	"kreplay/pkg/report"
+	"kreplay/pkg/scenario"
 	"kreplay/scenarios"
 )
 
 func (a *app) scenarioCommand() *cobra.Command {
 	c := &cobra.Command{Use: "scenario", Short: "Check, show and list scenarios", Example: "  kreplay scenario list"}
-	c.AddCommand(a.scenarioCheck(), a.scenarioShow(), a.scenarioList())
+	c.AddCommand(a.scenarioCheck(), a.scenarioShow(), a.scenarioList(), a.scenarioSchema())
 	return c
 }
 
@@ -78,6 +79,17 @@ func (a *app) scenarioList() *cobra.Command {
 				fmt.Fprintln(a.stdout, name)
 			}
 			return nil
+		},
+	}
+}
+
+func (a *app) scenarioSchema() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON Schema of scenario.yaml, for editors", Args: cobra.NoArgs,
+		Example: "  kreplay scenario schema > scenario.schema.json",
+		RunE: func(*cobra.Command, []string) error {
+			_, err := a.stdout.Write(scenario.JSONSchema())
+			return err
 		},
 	}
 }

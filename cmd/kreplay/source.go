@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kreplay/pkg/generate"
+	"kreplay/pkg/scenario"
 	"kreplay/replay"
 	"kreplay/scenarios"
 )
@@ -23,6 +24,7 @@ import (
 // sourceFlags are the flags that every command with a scenario has.
 type sourceFlags struct {
 	set   []string
+	vars  []string
 	users uint64
 	seed  uint64
 	rate  string
@@ -31,12 +33,20 @@ type sourceFlags struct {
 func (s *sourceFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&s.set, "set", nil, "override a scenario key, as in population.users=2000 (repeatable)")
+	f.StringArrayVar(&s.vars, "var", nil, "value of a variable of the scenario, as in day=2026-09-14 (repeatable)")
 	f.Uint64Var(&s.users, "users", 0, "number of users (population.users)")
 	f.Uint64Var(&s.seed, "seed", 0, "seed of the generator")
 }
 
-func (s *sourceFlags) overrides(c *cobra.Command) []string {
+func (s *sourceFlags) overrides(c *cobra.Command) ([]string, error) {
 	set := slices.Clone(s.set)
+	for _, v := range s.vars {
+		override, err := scenario.SetVar(v)
+		if err != nil {
+			return nil, usagef("--var %v", err)
+		}
+		set = append(set, override)
+	}
 	if c.Flags().Changed("users") {
 		set = append(set, "population.users="+strconv.FormatUint(s.users, 10))
 	}
@@ -46,7 +56,7 @@ func (s *sourceFlags) overrides(c *cobra.Command) []string {
 	if s.rate != "" {
 		set = append(set, "stream.limits.rate="+s.rate)
 	}
-	return set
+	return set, nil
 }
 
 // addRate is for the commands that send.
@@ -60,7 +70,11 @@ func (s *sourceFlags) job(c *cobra.Command, arg string) (*replay.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replay.Check(fsys, name, s.overrides(c))
+	set, err := s.overrides(c)
+	if err != nil {
+		return nil, err
+	}
+	return replay.Check(fsys, name, set)
 }
 
 func locate(arg string) (fs.FS, string, error) {

@@ -37,6 +37,7 @@ type Plan struct {
 	spread   spread
 	ids      idRange
 	distinct uint64 // records, copies aside
+	counters uint64 // of a user: as many as any template has, so that no two cohorts meet
 	logTypes []string
 	planned  []uint64 // by log type
 
@@ -63,11 +64,10 @@ type Cohort struct {
 	Events  int      // of the program that its users play, from the first
 	LogType []uint16 // of each event: index into the plan's log types
 
-	since    []time.Duration // of each event, after the first
-	first    uint64          // first position of the cohort
-	base     uint64          // dense index of its first record
-	shift    int64           // seconds from captured to planned time
-	counters uint64
+	since    []time.Duration    // of each event, after the first
+	first    uint64             // first position of the cohort
+	base     uint64             // dense index of its first record
+	shift    int64              // seconds from captured to planned time
 	byTime   map[int64][]uint32 // captured event time, ns → events that no uuid names
 	timeless []uint32           // the same without any time
 	members  map[int][]uint32   // first of a class → all of it, where more than one
@@ -145,6 +145,7 @@ func (p *Plan) addCohorts(sc *scenario.Scenario, programs map[string]*template.P
 			p.planned[t] += quotas[i]
 		}
 		p.cohorts = append(p.cohorts, cohort)
+		p.counters = max(p.counters, uint64(prog.Counters))
 		first += quotas[i]
 		p.distinct += quotas[i] * uint64(events)
 	}
@@ -168,7 +169,7 @@ func played(prog *template.Program, c scenario.Cohort) (int, error) {
 
 func newCohort(name string, prog *template.Program, users uint64, events int) *Cohort {
 	c := &Cohort{
-		Name: name, Program: prog, Users: users, Events: events, counters: uint64(prog.Counters),
+		Name: name, Program: prog, Users: users, Events: events,
 		byTime: map[int64][]uint32{}, members: map[int][]uint32{},
 	}
 	named := c.named()

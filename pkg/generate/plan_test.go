@@ -165,7 +165,7 @@ func TestGoldenRecords(t *testing.T) {
 		want string
 	}{
 		"smoke": {func() *Plan { return smoke(t, 200, Run{}) }, "6ad3cb2f12b1b2fc90c2f5c9bd6f8d40e9ec7d196f862bd662158b1c862ef56a"},
-		"mixed": {func() *Plan { return newPlan(t, Run{}, mixed, "mixed") }, "035a5a9f079663f1f39faf60cc631cdb28854ea6c1fb7667498a76f5d5b4bb5a"},
+		"mixed": {func() *Plan { return newPlan(t, Run{}, mixed, "mixed") }, "540f13fbadb8f0da143e9d29281d8ecd42bb33e33993c36602b68f879285af99"},
 	} {
 		p := c.plan()
 		if got := fingerprint(p); got != c.want {
@@ -193,7 +193,7 @@ func TestRecordsAsCaptured(t *testing.T) {
 	const v4, compact1 = "04b48064-7ee4-4a23-a74e-6cf210177212", "8C47BE83C79B1545A901E9C730FA276E"
 	session := uuid(0, 0, v4)
 	want := []string{
-		`{"user_id":"1000000000000002","ts":1541207073250,"login_at":"2018-11-03T01:04:33.250Z","what":"jump","no":"0000000003"}`,
+		`{"user_id":"1000000000000002","ts":1541207073250,"login_at":"2018-11-03T01:04:33.250Z","what":"jump","no":"0000000005"}`,
 		`{"event_id":` + uuid(2, 0, v4) + `,"user_id":"1000000000000002","session_id":` + uuid(2, 1, v4) + `,"ts":1541207074250}`,
 		`{"user_id":"1000000000000000","hello":1}`,
 		`{"user_id":"1000000000000000","hello":2}`,
@@ -388,6 +388,29 @@ func TestNoTwoUsersShareAnID(t *testing.T) {
 	}
 	if len(owner) != 50*(2+37+2) { // user_id and viewer_id; an event_id in 37 of the 40 records; order_no in 2
 		t.Errorf("%d ids, want %d", len(owner), 50*41)
+	}
+}
+
+// Counters are no two users' whatever their templates hold: one of mixed's
+// templates has two, the other one.
+func TestNoTwoCohortsShareACounter(t *testing.T) {
+	p := newPlan(t, Run{}, mixed, "mixed")
+	owner := map[string]uint32{}
+	for r := range p.Records(Slice{}) {
+		_ = template.Walk(r.Data, func(f template.Field) error {
+			value := string(r.Data[f.Start:f.End])
+			if string(f.Key) != "no" {
+				return nil
+			}
+			if other, ok := owner[value]; ok && other != r.ID.User {
+				t.Errorf("%s is user %d's and user %d's", value, other, r.ID.User)
+			}
+			owner[value] = r.ID.User
+			return nil
+		})
+	}
+	if len(owner) != 8*2+32 { // 20% of 40 users are whales
+		t.Errorf("%d counters, want %d", len(owner), 8*2+32)
 	}
 }
 

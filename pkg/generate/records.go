@@ -21,7 +21,7 @@ func (p *Plan) Values(user uint32) template.Values {
 	c := p.Cohort(user)
 	return template.Values{
 		Tag: p.Tag, User: user, UserID: p.ids.of(user),
-		Shift: c.shift + int64(p.arrival(user)/time.Second), CounterBase: uint64(user) * c.counters,
+		Shift: c.shift + int64(p.arrival(user)/time.Second), CounterBase: uint64(user) * p.counters,
 	}
 }
 

@@ -21,8 +21,12 @@ type Part struct {
 	Weight uint64        // relative share of the arrivals
 }
 
-// NewCurve joins parts. Their weights must not all be 0, nor sum to 2^30 or
-// more; lengths are cut to whole seconds.
+// maxSum keeps the products of Offset within 64 bits.
+const maxSum = 1<<30 - 1
+
+// NewCurve joins parts. Their weights must not all be 0, nor sum to 2^64 or
+// more; a sum of 2^30 or more is brought below, all weights in proportion.
+// Lengths are cut to whole seconds.
 func NewCurve(parts []Part) Curve {
 	var c Curve
 	var end, sum uint64
@@ -30,6 +34,13 @@ func NewCurve(parts []Part) Curve {
 		end += uint64(p.Length / time.Second)
 		sum += p.Weight
 		c.ends, c.sums = append(c.ends, end), append(c.sums, sum)
+	}
+	if sum <= maxSum {
+		return c
+	}
+	for i, s := range c.sums {
+		hi, lo := bits.Mul64(s, maxSum)
+		c.sums[i], _ = bits.Div64(hi, lo, sum)
 	}
 	return c
 }
@@ -42,7 +53,7 @@ func (c Curve) Span() time.Duration {
 	return time.Duration(c.ends[len(c.ends)-1]) * time.Second
 }
 
-// Parts returns what NewCurve was given.
+// Parts returns parts of which NewCurve makes c.
 func (c Curve) Parts() []Part {
 	parts := make([]Part, len(c.ends))
 	var end, sum uint64

@@ -6,7 +6,9 @@ import "fmt"
 // from other values. It is silent about what has a fault of its own.
 func (r *reader) check() {
 	r.checkTemplates()
+	r.checkScales()
 	r.checkCohorts()
+	r.checkTime()
 	r.s.Settle.Set = r.has("settle")
 	if s := r.s.Settle; s.Max < s.Quiet && r.clean("settle") {
 		key, msg := "settle.max", fmt.Sprintf("max: %v is shorter than quiet, %v: nothing could ever settle", s.Max, s.Quiet)
@@ -36,11 +38,14 @@ func (r *reader) checkCohorts() {
 		return
 	}
 	var sum Share
+	known := len(s.Population.Cohorts) > 0 && r.sound("population.cohorts")
 	for i := range s.Population.Cohorts {
-		sum += s.Population.Cohorts[i].Share
-		r.checkCohort(&s.Population.Cohorts[i])
+		c := &s.Population.Cohorts[i]
+		sum += c.Share
+		known = known && r.clean("population.cohorts."+c.Name+".share")
+		r.checkCohort(c)
 	}
-	if len(s.Population.Cohorts) > 0 && sum != Whole && r.clean("population.cohorts") {
+	if known && sum != Whole {
 		r.fault("population.cohorts", r.seen["population.cohorts"], fmt.Sprintf("cohorts: the shares add up to %v, want exactly 100%%", sum))
 	}
 }
@@ -56,7 +61,7 @@ func (r *reader) checkCohort(c *Cohort) {
 		names = append(names, t.Name)
 	}
 	switch {
-	case !r.clean("template") || !r.clean("templates") || !r.clean("population.cohorts."+c.Name):
+	case !r.sound("template") || !r.sound("templates") || !r.clean(key):
 	case r.has(key):
 		r.fault(key, r.seen[key], fmt.Sprintf("template: no template is called %s: %s", quote(c.Template), didYouMean(c.Template, names)))
 	case len(names) == 1:

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -13,8 +14,9 @@ const DefaultFile = "scenario.yaml"
 
 // Load reads the scenario that file stands for inside fsys: a directory with
 // a scenario.yaml, or the file itself. Each of set is an override
-// "dotted.key=value" and goes through the same checks. What is wrong with the
-// content comes back as Faults, all at once; any other error is from fsys.
+// "dotted.key=value" and goes through the same checks; [SetVar] makes one of a
+// variable. What is wrong with the content comes back as Faults, all at once;
+// any other error is from fsys.
 func Load(fsys fs.FS, file string, set []string) (*Scenario, error) {
 	info, err := fs.Stat(fsys, file)
 	if err != nil {
@@ -31,12 +33,13 @@ func Load(fsys fs.FS, file string, set []string) (*Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scenario: %w", err)
 	}
-	r := &reader{s: &Scenario{Name: defaultName(path.Dir(file)), FS: folder, File: path.Base(file)}, seen: map[string]Pos{}}
+	s := &Scenario{Name: defaultName(path.Dir(file)), FS: folder, File: path.Base(file)}
+	r := &reader{s: &draft{Scenario: s, dir: path.Dir(file)}, seen: map[string]Pos{}}
 	r.readFile(file, data, set)
 	if err := r.faults.Err(); err != nil {
 		return nil, err
 	}
-	return r.s, nil
+	return s, nil
 }
 
 func defaultName(dir string) string {
@@ -46,13 +49,25 @@ func defaultName(dir string) string {
 	return "scenario"
 }
 
+// A draft is a scenario that is being read, with what of the file does not
+// stand in it as it is.
+type draft struct {
+	*Scenario
+	dir      string // of the scenario file, for places in the files beside it
+	vars     variables
+	varName  string // the one whose value comes next
+	arrivals arrivals
+}
+
 // A reader fills in s from the tree of a file, along the schema.
 type reader struct {
-	s      *Scenario
+	s      *draft
 	faults Faults
 	seen   map[string]Pos // dotted key → where its value stands
 	bad    []string       // dotted keys with a fault
 	torn   bool           // keys of the file's top level were left out
+	scales []string       // names that `scale` rules multiply by: keys of every cohort
+	maybe  []string       // names behind roles that are misspelt: perhaps such keys
 }
 
 func (r *reader) fault(key string, pos Pos, msg string) {
@@ -72,6 +87,12 @@ func (r *reader) clean(key string) bool {
 	})
 }
 
+// sound reports whether all that stands below key is known: neither key nor
+// what it is in has a fault of its own.
+func (r *reader) sound(key string) bool {
+	return !slices.ContainsFunc(r.bad, func(b string) bool { return b == key || strings.HasPrefix(key, b+".") })
+}
+
 func (r *reader) readFile(file string, data []byte, set []string) {
 	root, faults := (&parse{file: file}).yaml(data)
 	r.faults = faults
@@ -82,12 +103,15 @@ func (r *reader) readFile(file string, data []byte, set []string) {
 		r.fault("", root.pos, "want keys and values, at least kreplay: 1 and template: DIR, got "+root.got())
 		return
 	}
+	declared := root.names("vars")
 	for i, arg := range set {
-		o := override{line: i + 1}
+		o := override{line: i + 1, vars: declared}
 		o.apply(&root, arg)
 		r.faults = append(r.faults, o.faults...)
 	}
 	r.torn = root.torn
+	r.expand(&root)
+	r.findScales(&root)
 	r.defaults(&schema)
 	r.read(&schema, "", "", root)
 	r.check()
@@ -115,9 +139,10 @@ func (r *reader) read(f *field, key, label string, n node) {
 	want := map[kind]shape{section: mapping, named: mapping, list: sequence}[f.kind]
 	switch {
 	case n.shape == unread: // has its fault
-	case f.kind == scalar:
+		r.bad = append(r.bad, key)
+	case f.take != nil && n.shape != mapping || f.kind == scalar:
 		if err := f.take(r.s, n); err != nil {
-			r.fault(key, n.pos, label+": "+err.Error())
+			r.refuse(key, label, n.pos, err)
 		}
 	case n.shape != want:
 		r.fault(key, n.pos, fmt.Sprintf("%s: want %v, got %s", label, want, n.got()))
@@ -126,20 +151,51 @@ func (r *reader) read(f *field, key, label string, n node) {
 	case f.kind == named:
 		r.readNamed(f, key, label, n)
 	default:
-		for i, item := range n.items {
-			r.read(f.each, fmt.Sprintf("%s.%d", key, i), label, item)
-		}
+		r.readList(f, key, label, n)
+	}
+}
+
+// refuse notes why the value of key cannot be taken: err, or the faults of a
+// file that it names.
+func (r *reader) refuse(key, label string, pos Pos, err error) {
+	var faults Faults
+	if !errors.As(err, &faults) {
+		r.fault(key, pos, label+": "+err.Error())
+		return
+	}
+	r.faults = append(r.faults, faults...)
+	r.bad = append(r.bad, key)
+}
+
+func (r *reader) readList(f *field, key, label string, n node) {
+	if f.filled && len(n.items) == 0 {
+		r.fault(key, n.pos, label+": want at least one item in it")
+	}
+	for i, item := range n.items {
+		r.read(f.each, fmt.Sprintf("%s.%d", key, i), label, item)
 	}
 }
 
 func (r *reader) readSection(f *field, key, label string, n node) {
+	var scales []string
+	if f.extra != nil {
+		scales = r.scales
+	}
 	for _, e := range n.entries {
 		if child, ok := f.child(e.key); ok {
 			r.read(child, join(key, e.key), e.key, e.value)
 			continue
 		}
-		r.fault(join(key, e.key), e.pos, fmt.Sprintf("unknown key %s: %s", quote(e.key), didYouMean(e.key, f.keys())))
-		if near := nearest(e.key, f.keys()); near != "" {
+		if slices.Contains(scales, e.key) {
+			_ = f.extra.open(r.s, e.key, e.pos) // the rule's role has been checked
+			r.read(f.extra, join(key, e.key), e.key, e.value)
+			continue
+		}
+		if f.extra != nil && slices.Contains(r.maybe, e.key) {
+			continue // the role that should name it has a fault
+		}
+		r.fault(join(key, e.key), e.pos, f.unknown("key", e.key, scales))
+		if near := nearest(e.key, append(f.keys(), scales...)); near != "" {
 			r.bad = append(r.bad, join(key, near)) // not missing: misspelt
 		}
 	}
@@ -156,7 +212,10 @@ func (r *reader) readNamed(f *field, key, label string, n node) {
 	}
 	for _, e := range n.entries {
 		if f.names != nil && !slices.Contains(f.names, e.key) {
-			r.fault(join(key, e.key), e.pos, fmt.Sprintf("%s: unknown name %s: %s", label, quote(e.key), didYouMean(e.key, f.names)))
+			r.fault(join(key, e.key), e.pos, label+": "+f.unknown("name", e.key, nil))
+			if slices.Contains(f.later, e.key) {
+				continue
+			}
 		}
 		if err := f.open(r.s, e.key, e.pos); err != nil {
 			r.fault(join(key, e.key), e.pos, label+": "+err.Error())

@@ -13,7 +13,15 @@ import (
 
 // load loads text as launch/scenario.yaml.
 func load(text string, set ...string) (*Scenario, error) {
+	return loadWith(map[string]string{}, text, set...)
+}
+
+// loadWith loads text as launch/scenario.yaml with files beside it.
+func loadWith(files map[string]string, text string, set ...string) (*Scenario, error) {
 	fsys := fstest.MapFS{"launch/scenario.yaml": {Data: []byte(text)}}
+	for name, content := range files {
+		fsys["launch/"+name] = &fstest.MapFile{Data: []byte(content)}
+	}
 	return Load(fsys, "launch", set)
 }
 
@@ -72,7 +80,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{Name: "newbies", Template: "newbie", Share: 979_999_999, Pos: at(18, 5)},
 			{Name: "quitters", Template: "newbie", Share: 1, Pos: at(19, 5)},
 		}},
-		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", Newline: NewlineAdd, Limits: Limits{Rate: 1500, Bytes: 40 << 20, Requests: 64}, OnUnknown: Hold},
+		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", Newline: NewlineAdd, Limits: Limits{Rate: 1500, Bytes: 40 << 20, Requests: 64}, OnUnknown: Hold, MaxSlip: time.Second},
 		Stages: []Stage{{Name: "raw", Path: "/lake/raw", Pos: at(27, 3)}},
 		Settle: Settle{90 * time.Second, 2 * time.Hour, true},
 		Expect: Expect{Delivery: Delivery{1, 2, 3, 4, 5}},
@@ -92,7 +100,7 @@ func TestDefaults(t *testing.T) {
 		Name: "launch", Seed: 1, File: "scenario.yaml",
 		Templates:  []TemplateRef{{"t", "t", at(2, 11)}},
 		Population: Population{100, []Cohort{{Name: "all", Template: "t", Share: Whole, Pos: at(2, 11)}}},
-		Stream:     Stream{Name: "kreplay", Limits: Limits{Requests: 32}},
+		Stream:     Stream{Name: "kreplay", Limits: Limits{Requests: 32}, MaxSlip: time.Second},
 		Settle:     Settle{10 * time.Minute, time.Hour, false},
 	}
 	got.FS = nil

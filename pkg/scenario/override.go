@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -8,7 +10,8 @@ import (
 // An override puts the value of one "dotted.key=value" into the tree that was
 // read from the file, at the place schema gives the key.
 type override struct {
-	line   int // its number, from 1
+	line   int      // its number, from 1
+	vars   []string // the variables that the file has
 	value  node
 	faults Faults
 }
@@ -22,14 +25,25 @@ func (o *override) apply(root *node, arg string) {
 		return
 	}
 	o.value, o.faults = (&parse{file: "--set", line: o.line, column: utf8.RuneCountInString(key) + 1}).yaml([]byte(value))
+	if name, ok := strings.CutPrefix(key, "vars."); ok && !slices.Contains(o.vars, name) {
+		o.faults = append(o.faults, Fault{o.pos(len("vars.") + 1), "unknown variable " + quote(name) + ": " + didYouMean(name, o.vars)})
+		return
+	}
 	if steps := o.steps(key); steps != nil {
 		o.put(root, steps)
 	}
 }
 
+// A step leads from a mapping, which is read as of says, to the value of a key in it.
+type step struct {
+	key string
+	pos Pos
+	of  *field
+}
+
 // steps cuts key at the dots that separate keys of the schema.
-func (o *override) steps(key string) []entry {
-	var steps []entry
+func (o *override) steps(key string) []step {
+	var steps []step
 	f, col, rest, more := &schema, 1, key, true
 	for more {
 		var head string
@@ -41,21 +55,27 @@ func (o *override) steps(key string) []entry {
 		if f.kind == section {
 			next, known = f.child(head)
 		}
+		if !known && f.extra != nil && !more && nearest(head, f.keys()) == "" {
+			next, known = f.extra, true
+		}
 		if !known {
-			o.faults = append(o.faults, Fault{o.pos(col), "unknown key " + quote(head) + ": " + didYouMean(head, f.keys())})
+			o.faults = append(o.faults, Fault{o.pos(col), f.unknown("key", head, nil)})
 			return nil
 		}
-		steps = append(steps, entry{key: head, pos: o.pos(col)})
+		steps = append(steps, step{head, o.pos(col), f})
 		f, col = next, col+utf8.RuneCountInString(head)+1
 	}
 	return steps
 }
 
 // put sets the value that steps lead to, and creates the mappings on the way.
-func (o *override) put(at *node, steps []entry) {
+func (o *override) put(at *node, steps []step) {
 	for i, step := range steps {
 		if at.shape != mapping {
-			return // the fault is where that value stands
+			if at.shape != unread && step.of.take != nil {
+				o.faults = append(o.faults, Fault{step.pos, fmt.Sprintf("%s: the file has one value for all: override that", steps[i-1].key)})
+			}
+			return // else the fault is where that value stands
 		}
 		e := at.entry(step.key, step.pos)
 		if i == len(steps)-1 {

@@ -14,6 +14,7 @@ type Scenario struct {
 	Vars       map[string]string // as given, by name; ${name} has been put in everywhere already
 	FS         fs.FS             // the scenario's folder
 	File       string            // the scenario file inside FS
+	Files      []string          // the others in FS that it names: SQL, curves; not those of templates
 	Templates  []TemplateRef
 	Rewrite    []Rule    // the first that matches wins
 	Keep       []Pattern // fields that look like ids or times and are not

@@ -20,6 +20,15 @@ func (s Share) String() string {
 	return strings.TrimSuffix(strings.TrimRight(percent, "0"), ".") + "%"
 }
 
+// String returns d in plain digits.
+func (d Decimal) String() string {
+	s := fmt.Sprintf("%0*d", d.Scale+1, d.Digits)
+	if d.Scale == 0 {
+		return s
+	}
+	return s[:len(s)-d.Scale] + "." + s[len(s)-d.Scale:]
+}
+
 // Quotas divides users by the shares' proportions: each quota is the exact
 // part rounded down or up, the largest remainders go up (the earlier of equal
 // ones first), and the quotas sum to users. Shares that are all zero get nothing.

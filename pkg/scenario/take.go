@@ -3,15 +3,15 @@ package scenario
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
-	"time"
 )
 
 // The takes and opens of schema.
 
 func last[T any](s []T) *T { return &s[len(s)-1] }
 
-func takeVersion(_ *Scenario, n node) error {
+func takeVersion(_ *draft, n node) error {
 	v, err := wholeNumber(n, 0, 1<<32)
 	if err == nil && v != 1 {
 		err = fmt.Errorf("version %d: this kreplay reads version 1", v)
@@ -27,7 +27,7 @@ func scenarioName(n node) (string, error) {
 	return s, name(s, "_-.")
 }
 
-func takeTemplate(s *Scenario, n node) error {
+func takeTemplate(s *draft, n node) error {
 	dir, err := folder(n)
 	base := path.Base(dir)
 	if dir == "." {
@@ -37,29 +37,29 @@ func takeTemplate(s *Scenario, n node) error {
 	return err
 }
 
-func openTemplate(s *Scenario, key string, pos Pos) error {
+func openTemplate(s *draft, key string, pos Pos) error {
 	s.Templates = append(s.Templates, TemplateRef{Name: key, Pos: pos})
 	return name(key, "_-.")
 }
 
-func takeTemplateDir(s *Scenario, n node) (err error) {
+func takeTemplateDir(s *draft, n node) (err error) {
 	t := last(s.Templates)
 	t.Pos = n.pos
 	t.Dir, err = folder(n)
 	return err
 }
 
-func openRule(s *Scenario, pattern string, pos Pos) error {
+func openRule(s *draft, pattern string, pos Pos) error {
 	s.Rewrite = append(s.Rewrite, Rule{Field: pattern, Pos: pos})
 	return fieldPattern(pattern)
 }
 
-func takeRole(s *Scenario, n node) (err error) {
+func takeRole(s *draft, n node) (err error) {
 	last(s.Rewrite).Role, err = role(n)
 	return err
 }
 
-func takeKeep(s *Scenario, n node) error {
+func takeKeep(s *draft, n node) error {
 	pattern, err := plainText(n)
 	if err != nil {
 		return err
@@ -68,26 +68,52 @@ func takeKeep(s *Scenario, n node) error {
 	return fieldPattern(pattern)
 }
 
-func openCohort(s *Scenario, key string, pos Pos) error {
+func openCohort(s *draft, key string, pos Pos) error {
 	s.Population.Cohorts = append(s.Population.Cohorts, Cohort{Name: key, Pos: pos})
 	return name(key, "_-")
 }
 
 // takeCohortTemplate stores the name; whether there is such a template is known at the end.
-func takeCohortTemplate(s *Scenario, n node) (err error) {
+func takeCohortTemplate(s *draft, n node) (err error) {
 	last(s.Population.Cohorts).Template, err = plainText(n)
 	return err
 }
 
-func openStage(s *Scenario, key string, pos Pos) error {
+func openStage(s *draft, key string, pos Pos) error {
 	s.Stages = append(s.Stages, Stage{Name: key, Pos: pos})
 	return nil
 }
 
+// takeUntil stores the log type; whether there is one is known to who has the templates.
+func takeUntil(s *draft, n node) (err error) {
+	c := last(s.Population.Cohorts)
+	c.Until, err = plainText(n)
+	c.UntilPos = n.pos
+	return err
+}
+
+func openNumber(s *draft, key string, _ Pos) error {
+	c := last(s.Population.Cohorts)
+	c.Numbers = append(c.Numbers, Number{Name: key})
+	return nil
+}
+
+func takeNumber(s *draft, n node) (err error) {
+	last(last(s.Population.Cohorts).Numbers).Value, err = plainNumber(n)
+	return err
+}
+
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
 func stagePath(n node) (string, error) {
 	p, err := plainText(n)
-	if err == nil && strings.Contains(p, "://") {
-		err = fmt.Errorf("%s: this version reads only directories and files", quote(p))
+	scheme, rest, url := strings.Cut(p, "://")
+	switch bucket, _, _ := strings.Cut(rest, "/"); {
+	case err != nil || !url:
+	case scheme != "s3":
+		err = fmt.Errorf("%s: want a directory, a file or s3://bucket/prefix", quote(p))
+	case !bucketName.MatchString(bucket):
+		err = fmt.Errorf("%s: %s is no name of a bucket: want 3 to 63 of a-z, 0-9, . and -", quote(p), quote(bucket))
 	}
 	if err == nil && strings.ContainsFunc(p, func(r rune) bool { return r < ' ' }) {
 		err = fmt.Errorf("%s: want a path without control characters", quote(p))
@@ -97,8 +123,8 @@ func stagePath(n node) (string, error) {
 
 func kinesisName(n node) (string, error) {
 	s, err := plainText(n)
-	if err == nil && !streamName.MatchString(s) {
-		err = fmt.Errorf("%s: want 1 to 128 of a-z, A-Z, 0-9, _, . and -", quote(s))
+	if err == nil && !streamName.MatchString(strings.ReplaceAll(s, "{log_type}", "x")) {
+		err = fmt.Errorf("%s: want 1 to 128 of a-z, A-Z, 0-9, _, . and -, and {log_type}", quote(s))
 	}
 	return s, err
 }
@@ -129,11 +155,78 @@ func requests(n node) (int, error) {
 	return int(v), err
 }
 
-func recordRate(n node) (uint64, error) { return perSecond(n, rateUnits, "40k/s") }
+// maxShards is the highest default quota of shards in any region; a shard
+// takes 1,000 records and 1 MB a second (Kinesis Data Streams, quotas and limits).
+const (
+	maxShards  = 20_000
+	maxRecords = maxShards * 1000
+	maxBytes   = maxShards * 1_000_000
+)
 
-func byteRate(n node) (uint64, error) { return perSecond(n, byteUnits, "40MB/s") }
+func recordRate(n node) (uint64, error) {
+	v, err := perSecond(n, rateUnits, "40k/s")
+	if err == nil && v > maxRecords {
+		err = fmt.Errorf("%s: no stream takes more than 20M/s (20,000 shards): want max for no limit", n.text)
+	}
+	return v, err
+}
+
+func byteRate(n node) (uint64, error) {
+	v, err := perSecond(n, byteUnits, "40MB/s")
+	if err == nil && v > maxBytes {
+		err = fmt.Errorf("%s: no stream takes more than 20GB/s (20,000 shards): want max for no limit", n.text)
+	}
+	return v, err
+}
+
+// somePercentage reads a percentage above 0.
+func somePercentage(n node) (Share, error) {
+	s, err := percentage(n)
+	if err == nil && s == 0 {
+		err = fmt.Errorf("%s: want more than 0%%", n.text)
+	}
+	return s, err
+}
+
+func order(n node) (Order, error) {
+	i, err := oneOf(n, "none", "user")
+	return Order(i), err
+}
+
+func takeEmpty(s *draft, n node) error {
+	st := last(s.Stages)
+	if n.shape != text || n.text != "empty" {
+		return fmt.Errorf("want empty, got %s", n.got())
+	}
+	if st.Name != "dlq" {
+		return fmt.Errorf("empty: only dlq can be expected to be: %s is where records go", st.Name)
+	}
+	st.Empty = true
+	return nil
+}
 
 var (
-	takeQuiet = store(duration, func(s *Scenario) *time.Duration { return &s.Settle.Quiet })
-	takeMax   = store(duration, func(s *Scenario) *time.Duration { return &s.Settle.Max })
+	expression = regexp.MustCompile(`!\{([^}]*)\}?`)
+	// timestamp is what of Java's DateTimeFormatter a partition by time needs.
+	timestamp = regexp.MustCompile(`^timestamp:(yyyy|MM|dd|HH|mm|'[^']*'|[-/_.=])+$`)
 )
+
+// partition reads a prefix as Firehose has it.
+func partition(n node) (string, error) {
+	p, err := plainText(n)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range expression.FindAllStringSubmatch(p, -1) {
+		if !strings.HasSuffix(e[0], "}") {
+			return "", fmt.Errorf(`%s: "!{" is not closed by "}"`, quote(p))
+		}
+		if !timestamp.MatchString(e[1]) {
+			return "", fmt.Errorf("%s: want !{timestamp:FORMAT} with yyyy, MM, dd, HH, mm, 'text' and any of -/_.= in it, got !{%s}", quote(p), e[1])
+		}
+	}
+	if strings.ContainsFunc(p, func(r rune) bool { return r < ' ' }) {
+		err = fmt.Errorf("%s: want a path without control characters", quote(p))
+	}
+	return p, err
+}

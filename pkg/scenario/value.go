@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 // wholeNumber reads a whole number from least to most.
 func wholeNumber(n node, least, most uint64) (uint64, error) {
+	n = n.number()
 	if n.shape == text && n.text != "" && strings.Trim(n.text, "0123456789") == "" {
 		return 0, fmt.Errorf("want a whole number, got the text %s: remove the quotes", n.got())
 	}
@@ -126,6 +126,32 @@ func percentage(n node) (Share, error) {
 	return Share(v), nil
 }
 
+// plainNumber reads a number that is not negative, exactly; it has up to 15 digits.
+func plainNumber(n node) (Decimal, error) {
+	n = n.number()
+	digits, scale, ok := decimal(n.text)
+	switch {
+	case n.shape == text && ok:
+		return Decimal{}, fmt.Errorf("want a number, got the text %s: remove the quotes", n.got())
+	case n.shape != whole && n.shape != float:
+		return Decimal{}, fmt.Errorf("want a number, got %s", n.got())
+	case !ok || len(n.text) > 1 && n.text[0] == '0' && n.text[1] != '.':
+		return Decimal{}, fmt.Errorf("want a number in plain digits, without a sign, got %s", n.text)
+	case digits >= 1e15 || scale > 15:
+		return Decimal{}, fmt.Errorf("want a number of at most 15 digits, got %s", n.text)
+	}
+	return Decimal{digits, scale}, nil
+}
+
+// positiveDecimal reads a number above 0.
+func positiveDecimal(n node) (Decimal, error) {
+	d, err := plainNumber(n)
+	if err == nil && d.Digits == 0 {
+		err = fmt.Errorf("want a number above 0, got %s", n.text)
+	}
+	return d, err
+}
+
 // duration reads a duration as Go writes it, not negative.
 func duration(n node) (time.Duration, error) {
 	d, err := time.ParseDuration(n.text)
@@ -138,6 +164,23 @@ func duration(n node) (time.Duration, error) {
 	return d, nil
 }
 
+func positiveDuration(n node) (time.Duration, error) {
+	d, err := duration(n)
+	if err == nil && d == 0 {
+		err = fmt.Errorf("%s: want a duration above 0", n.text)
+	}
+	return d, err
+}
+
+// wholeSeconds reads a duration: event time has no finer grain.
+func wholeSeconds(n node) (time.Duration, error) {
+	d, err := duration(n)
+	if err == nil && d%time.Second != 0 {
+		err = fmt.Errorf("%s: want whole seconds", n.text)
+	}
+	return d, err
+}
+
 // oneOf reads one of words and returns its index; true and false may stand unquoted.
 func oneOf(n node, words ...string) (int, error) {
 	for i, w := range words {
@@ -146,7 +189,11 @@ func oneOf(n node, words ...string) (int, error) {
 		}
 	}
 	last := len(words) - 1
-	return 0, fmt.Errorf("want %s or %s, got %s", strings.Join(words[:last], ", "), words[last], n.got())
+	err := fmt.Errorf("want %s or %s, got %s", strings.Join(words[:last], ", "), words[last], n.got())
+	if near := nearest(n.text, words); near != "" && n.shape == text {
+		err = fmt.Errorf("%w: did you mean %s?", err, quote(near))
+	}
+	return 0, err
 }
 
 // folder reads a directory inside the scenario's folder.
@@ -155,10 +202,15 @@ func folder(n node) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if clean := strings.TrimPrefix(strings.TrimRight(dir, "/"), "./"); fs.ValidPath(clean) {
+	return inside(strings.TrimRight(dir, "/"), dir, "directory")
+}
+
+// inside cleans a path inside the scenario's folder.
+func inside(p, given, what string) (string, error) {
+	if clean := strings.TrimPrefix(p, "./"); fs.ValidPath(clean) {
 		return clean, nil
 	}
-	return "", fmt.Errorf("%s: want a directory inside the scenario's folder, with / and no .. in it", quote(dir))
+	return "", fmt.Errorf("%s: want a %s inside the scenario's folder, with / and no .. in it", quote(given), what)
 }
 
 // name checks a name that a report can show and a path can hold: letters, digits and marks.
@@ -191,33 +243,6 @@ func idPattern(p string) error {
 		return fmt.Errorf("pattern %s: want exactly one %%d or %%010d (width 1 to 99)", quote(p))
 	}
 	return nil
-}
-
-// roles are the words of the RoleKinds, by kind.
-var roles = []string{
-	Keep: "keep", User: "user", UUID: "uuid", Time: "time", Counter: "counter",
-	Date: "date", Peer: "peer", Scale: "scale", Hash: "hash", Fake: "fake",
-}
-
-// role reads what a rewrite rule does.
-func role(n node) (Role, error) {
-	s, err := plainText(n)
-	if err != nil {
-		return Role{}, err
-	}
-	word, pattern, _ := strings.Cut(s, " ")
-	pattern = strings.Trim(pattern, " ")
-	index := slices.Index(roles, word)
-	kind := RoleKind(max(index, 0))
-	switch {
-	case index < 0:
-		return Role{}, fmt.Errorf("unknown role %s: %s", quote(word), didYouMean(word, roles))
-	case pattern == "":
-		return Role{Kind: kind}, nil
-	case kind != User && kind != Counter:
-		return Role{}, fmt.Errorf("%s takes nothing behind it, got %s", word, quote(pattern))
-	}
-	return Role{Kind: kind, Pattern: pattern}, idPattern(pattern)
 }
 
 // fieldPattern checks the left side of a rewrite rule.

@@ -38,12 +38,14 @@ func (s shape) String() string {
 
 // A node is a YAML value and its place.
 type node struct {
-	pos     Pos
-	shape   shape
-	text    string // of a scalar
-	entries []entry
-	items   []node
-	torn    bool // entries with a fault were left out
+	pos      Pos
+	first    Pos // of the first character of a text
+	shape    shape
+	text     string // of a scalar
+	expanded bool   // variables were put into text
+	entries  []entry
+	items    []node
+	torn     bool // entries with a fault were left out
 }
 
 // An entry is a key of a mapping with its value.
@@ -51,6 +53,24 @@ type entry struct {
 	key   string
 	pos   Pos
 	value node
+}
+
+// below returns the entries of the mapping at key.
+func (n *node) below(key string) []entry {
+	for i := range n.entries {
+		if n.entries[i].key == key {
+			return n.entries[i].value.entries
+		}
+	}
+	return nil
+}
+
+// names returns the keys of the mapping at key.
+func (n *node) names(key string) (names []string) {
+	for _, e := range n.below(key) {
+		names = append(names, e.key)
+	}
+	return names
 }
 
 // got describes n in a fault.
@@ -113,10 +133,28 @@ func (p *parse) syntax(err error, data []byte) Fault {
 		return Fault{p.start(), "not readable as YAML: " + err.Error()}
 	}
 	pos := p.place(at.GetToken())
+	if at, ok := p.variable(pos, data); ok {
+		return Fault{at, "put the value in quotes: YAML reads { and } otherwise"}
+	}
 	if at, ok := p.unquoted(pos, data); ok {
 		return Fault{at, "put the pattern in quotes: YAML reads * and { otherwise"}
 	}
 	return Fault{pos, "not readable as YAML: " + at.GetMessage()}
+}
+
+// variable finds the ${name} without quotes that made the library stop at pos.
+func (p *parse) variable(pos Pos, data []byte) (Pos, bool) {
+	lines := strings.Split(string(data), "\n")
+	if p.line > 0 || pos.Line > len(lines) {
+		return pos, false
+	}
+	line := []rune(lines[pos.Line-1])
+	at := pos.Col - 2 // of the $
+	if at < 0 || at+1 >= len(line) || line[at] != '$' || line[at+1] != '{' {
+		return pos, false
+	}
+	pos.Col--
+	return pos, true
 }
 
 // unquoted finds the pattern without quotes that made the library stop at pos.
@@ -186,9 +224,13 @@ func (p *parse) node(n ast.Node, key Pos, depth int) node {
 		if v.Token.Type == token.StringType && v.Value != "" && strings.Trim(v.Value, "0123456789") == "" {
 			return node{pos: at, shape: whole, text: v.Value} // too large for the library
 		}
-		return node{pos: at, shape: text, text: v.Value}
+		first := at
+		if v.Token.Type != token.StringType {
+			first.Col++ // behind the quote
+		}
+		return node{pos: at, first: first, shape: text, text: v.Value}
 	case *ast.LiteralNode:
-		return node{pos: at, shape: text, text: v.Value.Value}
+		return node{pos: at, first: p.block(at, v), shape: text, text: v.Value.Value}
 	case *ast.IntegerNode:
 		return node{pos: at, shape: whole, text: v.Token.Value}
 	case *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
@@ -211,6 +253,21 @@ func (p *parse) node(n ast.Node, key Pos, depth int) node {
 	p.fault(at, "%s: anchors, aliases and tags are not read here: write the value itself, in quotes if it begins with *, & or !",
 		strings.ToLower(n.Type().String()))
 	return node{pos: at, shape: unread}
+}
+
+// block returns the place of the first character of a text that begins on the
+// line behind | or >.
+func (p *parse) block(at Pos, n *ast.LiteralNode) Pos {
+	if p.line > 0 {
+		return at
+	}
+	lines := strings.Split(n.Value.GetToken().Origin, "\n")
+	for i, l := range lines {
+		if indented := strings.TrimLeft(l, " "); indented != "" {
+			return Pos{p.file, at.Line + 1 + i, len(l) - len(indented) + 1}
+		}
+	}
+	return at
 }
 
 func (p *parse) mapping(values []*ast.MappingValueNode, at Pos, depth int) node {

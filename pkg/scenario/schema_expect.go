@@ -1,0 +1,32 @@
+package scenario
+
+import "math"
+
+// accepted is a field of expect.delivery.
+func accepted(key, doc string, place func(*Delivery) *uint64) field {
+	return field{key: key, doc: doc, form: "whole number", json: jsonWhole, def: "0",
+		take: store(number(0, math.MaxInt64), func(s *draft) *uint64 { return place(&s.Expect.Delivery) })}
+}
+
+var expect = field{key: "expect", doc: "what must hold of the run", kind: section, fields: []field{
+	{key: "delivery", doc: "how many records of each difference are accepted", kind: section, later: []string{"lag_p99"}, fields: []field{
+		accepted("missing", "sent and not delivered", func(d *Delivery) *uint64 { return &d.Missing }),
+		accepted("pipeline_duplicates", "delivered again though sent once", func(d *Delivery) *uint64 { return &d.PipelineDuplicates }),
+		accepted("mutated", "delivered with other bytes", func(d *Delivery) *uint64 { return &d.Mutated }),
+		accepted("strangers", "delivered as ours and never planned", func(d *Delivery) *uint64 { return &d.Strangers }),
+		accepted("damaged", "unreadable spans of what was delivered", func(d *Delivery) *uint64 { return &d.Damaged }),
+	}},
+	{key: "queries", doc: "SQL over this run's rows, by name; a table is a log type or an earlier query", kind: named, open: openQuery,
+		each: &field{kind: section, fields: []field{
+			{key: "sql", doc: "the query", form: "SQL, or file:PATH inside the scenario's folder", required: true, take: takeSQL},
+			{key: "equals", doc: "what it gives: a formula, or oracle: the same SQL over the records as planned", form: "a formula or oracle", required: true,
+				json: `{"type":["string","number"],"minLength":1}`, take: takeEquals},
+			{key: "tolerance", doc: "how far a number may be off, for all columns or by column", form: "0.005 or 1%", kind: named, filled: true,
+				json: `{"type":["number","string"],"minimum":0,"pattern":"^[0-9]+([.][0-9]+)? *%$"}`, open: openTolerance, take: takeToleranceOfAll,
+				each: &field{form: "0.005 or 1%", json: `{"type":["number","string"],"minimum":0,"pattern":"^[0-9]+([.][0-9]+)? *%$"}`, take: takeTolerance}},
+			{key: "max_seconds", doc: "how long the query may take", form: "number", json: jsonNumber,
+				take: store(positiveDecimal, func(s *draft) *Decimal { return &last(s.Expect.Queries).MaxSeconds })},
+			{key: "owner", doc: "who is asked when it does not hold", form: "text",
+				take: store(plainText, func(s *draft) *string { return &last(s.Expect.Queries).Owner })},
+		}}},
+}}

@@ -1,0 +1,69 @@
+package scenario
+
+import (
+	"math"
+	"time"
+)
+
+var stream = field{key: "stream", doc: "where records go", kind: section, fields: []field{
+	{key: "name", doc: "name of the Kinesis stream; {log_type} in it makes one a log type", form: "1 to 128 of a-z, A-Z, 0-9, _, . and -, and {log_type}", def: "kreplay",
+		take: store(kinesisName, func(s *draft) *string { return &s.Stream.Name })},
+	{key: "partition_key", doc: "field whose value is the partition key; without it, the user's id", form: "field without * and {}",
+		take: store(partitionKey, func(s *draft) *string { return &s.Stream.PartitionKey })},
+	{key: "newline", doc: "whether a record ends with a newline; auto: as it was captured", form: "auto, true or false",
+		json: `{"enum":["auto","true","false",true,false]}`, def: "auto",
+		take: store(newline, func(s *draft) *Newline { return &s.Stream.Newline })},
+	{key: "limits", doc: "bounds of the traffic", kind: section, fields: []field{
+		{key: "rate", doc: "records a second", form: "40k/s, 1000/s or max", json: `{"type":"string","pattern":"^[0-9.]+ *[kMG]?/s$|^max$"}`, def: "max",
+			take: store(recordRate, func(s *draft) *uint64 { return &s.Stream.Limits.Rate })},
+		{key: "bytes", doc: "bytes a second (MB is 10^6, MiB is 2^20)", form: "40MB/s or max", json: `{"type":"string","pattern":"^[0-9.]+ *([kKMG]?B|[KMG]iB)/s$|^max$"}`, def: "max",
+			take: store(byteRate, func(s *draft) *uint64 { return &s.Stream.Limits.Bytes })},
+		{key: "per_shard", doc: "how much of a shard's limits may be used; without it, they do not hold records back", form: "a percentage such as 95%", json: jsonShare,
+			take: store(somePercentage, func(s *draft) *Share { return &s.Stream.Limits.PerShard })},
+		{key: "requests", doc: "requests in flight", form: "1 to 1000", json: `{"type":"integer","minimum":1,"maximum":1000}`, def: "32",
+			take: store(requests, func(s *draft) *int { return &s.Stream.Limits.Requests })},
+	}},
+	{key: "order", doc: "none: as records come; user: a user's records in order, at one request in flight for each", form: "none or user",
+		json: `{"enum":["none","user"]}`, def: "none",
+		take: store(order, func(s *draft) *Order { return &s.Stream.Order })},
+	{key: "on_unknown", doc: "what to do with a record that may or may not be stored", form: "resend or hold", json: `{"enum":["resend","hold"]}`, def: "resend",
+		take: store(onUnknown, func(s *draft) *Policy { return &s.Stream.OnUnknown })},
+	{key: "max_slip", doc: "a schedule that is later than this at p99 proves nothing; 0s: however late", form: "duration", json: jsonDuration, def: "1s",
+		take: store(duration, func(s *draft) *time.Duration { return &s.Stream.MaxSlip })},
+}}
+
+var stages = field{key: "stages", doc: "where the pipeline delivers to", kind: named, names: []string{"raw", "dlq"}, later: []string{"stream", "table"}, open: openStage,
+	each: &field{kind: section, fields: []field{
+		{key: "path", doc: "directory, file or s3://bucket/prefix with what was delivered", form: "a directory, a file or s3://bucket/prefix", required: true,
+			take: store(stagePath, func(s *draft) *string { return &last(s.Stages).Path })},
+		{key: "partition", doc: "folder below path where a record belongs by its time; without it, anywhere", form: "such as !{timestamp:yyyy/MM/dd/HH}",
+			take: store(partition, func(s *draft) *string { return &last(s.Stages).Partition })},
+		{key: "expect", doc: "of dlq: it holds nothing of this run", form: "empty", json: `{"const":"empty"}`, take: takeEmpty},
+	}}}
+
+var inject = field{key: "inject", doc: "what is planned on purpose to look like a producer's fault", kind: section, fields: []field{
+	{key: "duplicate", doc: "how many of the records are sent twice", form: "a percentage such as 0.01%", json: jsonShare,
+		take: store(percentage, func(s *draft) *Share { return &s.Inject.Duplicate })},
+	{key: "late", doc: "records that are sent late; needs time.speedup", kind: section, fields: []field{
+		{key: "share", doc: "how many of the records", form: "a percentage such as 1%", json: jsonShare, required: true,
+			take: store(percentage, func(s *draft) *Share { return &s.Inject.Late })},
+		{key: "by", doc: "how much later, in event time", form: "duration", json: jsonDuration, required: true,
+			take: store(positiveDuration, func(s *draft) *time.Duration { return &s.Inject.LateBy })},
+	}},
+}}
+
+var settle = field{key: "settle", doc: "when a stage counts as done", kind: section, fields: []field{
+	{key: "quiet", doc: "nothing new for this long", form: "duration", json: jsonDuration, def: "10m",
+		take: store(duration, func(s *draft) *time.Duration { return &s.Settle.Quiet })},
+	{key: "max", doc: "and after this long in any case", form: "duration", json: jsonDuration, def: "60m",
+		take: store(duration, func(s *draft) *time.Duration { return &s.Settle.Max })},
+}}
+
+var guard = field{key: "guard", doc: "when a run is stopped", kind: section, fields: []field{
+	{key: "spend_usd", doc: "its estimated cost is above this", form: "number", json: jsonNumber,
+		take: store(positiveDecimal, func(s *draft) *Decimal { return &s.Guard.SpendUSD })},
+	{key: "missing", doc: "so many records are missing", form: "whole number", json: jsonPositive,
+		take: store(number(1, math.MaxInt64), func(s *draft) *uint64 { return &s.Guard.Missing })},
+	{key: "throttled_for", doc: "nothing but throttles for this long", form: "duration", json: jsonDuration,
+		take: store(positiveDuration, func(s *draft) *time.Duration { return &s.Guard.ThrottledFor })},
+}}
