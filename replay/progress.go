@@ -23,8 +23,11 @@ type Progress struct {
 	Phase            Phase
 	Done, Total      uint64
 	Bytes            uint64
-	Refused, Unknown uint64  // attempts
-	Wanted           float64 // records a second that limits and schedule ask for now; 0: as many as possible
+	Refused, Unknown uint64        // attempts
+	Wanted           float64       // records a second that limits and schedule ask for now; 0: as many as possible
+	Throttled        float64       // share of the attempts
+	Hottest          string        // shard; empty: not known
+	Slip             time.Duration // p99, from when a record was due until it was sent
 	Elapsed          time.Duration
 	Final            bool // the phase is over
 }

@@ -4,17 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"kreplay/pkg/batch"
 	"kreplay/pkg/generate"
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/pace"
-	"kreplay/pkg/record"
 	"kreplay/pkg/scenario"
 	"kreplay/pkg/stream"
 )
@@ -25,11 +25,16 @@ type Target struct {
 	Stream      string      // its name, for the manifest
 	Endpoint    string      // where it answers, without credentials
 	RecordBytes int         // the stream's own record limit; 0: the service's default
+	// Shards lists the open shards, as kinesis.Client does. With it each shard
+	// is sent no more than it takes. nil where shards have no limits, or where
+	// keys do not say the shard (distribution AUTO).
+	Shards func(context.Context) ([]stream.Shard, error)
 }
 
 // PushConfig says where a push goes and what it leaves behind.
 type PushConfig struct {
 	Dir     string    // run directory; must not hold a ledger
+	Resume  bool      // Dir is a run that did not end: send what is not acked. RunID, Anchor, Slice and Stages are the run's
 	RunID   string    // empty: a fresh one
 	Anchor  time.Time // of the run; zero: so that the last event is just before now
 	Slice   generate.Slice
@@ -37,11 +42,37 @@ type PushConfig struct {
 	Stages  map[string]string // where the stages lie, kept for verify
 	Version string            // of the program, for the manifest
 	Observe func(Progress)    // called a few times a second; nil: nobody looks
+
+	Rate     pace.Profile // records a second that are not passed; nil: stream.limits.rate of the scenario
+	ByteRate pace.Profile // bytes a second, likewise stream.limits.bytes
 }
 
-// Push sends a job's records: generate and batch, then limit, put, record. All
-// of it is in the run directory when Push returns, whatever the error.
+// Push sends a job's records: generate, wait for the turn, put, record. All of it
+// is in the run directory when Push returns, whatever the error. When ctx is
+// done, what is in flight is waited for, for up to 25 s, and nothing else is sent.
 func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error) {
+	p, err := prepare(job, &cfg)
+	if err != nil {
+		return nil, err
+	}
+	stop := watch(ctx, cfg.Observe, p.progress)
+	err = p.run(ctx)
+	stop()
+	reason := ledger.Complete
+	if err != nil {
+		reason = ledger.Stopped
+	}
+	if err := errors.Join(err, p.ledger.Close(reason), p.stats().write(cfg.Dir)); err != nil {
+		return nil, err
+	}
+	return ledger.Open(cfg.Dir)
+}
+
+// prepare does all that can fail before anything is sent.
+func prepare(job *Job, cfg *PushConfig) (*push, error) {
+	if cfg.Resume {
+		return again(job, cfg)
+	}
 	started := time.Now()
 	if cfg.RunID == "" {
 		cfg.RunID = NewRunID(started)
@@ -50,11 +81,8 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err != nil {
 		return nil, err
 	}
-	limits := batch.Limits{Records: batch.MaxRecords, RequestBytes: batch.MaxRequestBytes, RecordBytes: cfg.Target.RecordBytes}
-	if limits.RecordBytes == 0 {
-		limits.RecordBytes = batch.DefaultRecordBytes
-	}
-	if err := fits(plan, limits); err != nil {
+	p, err := newPush(job, plan, cfg)
+	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
@@ -64,22 +92,8 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err := job.snapshot(cfg.Dir); err != nil {
 		return nil, err
 	}
-	w, err := ledger.Create(cfg.Dir, manifest(job, plan, cfg, started))
-	if err != nil {
-		return nil, err
-	}
-	p := newPush(job, plan, cfg, limits, w)
-	stop := watch(ctx, cfg.Observe, p.progress)
-	err = p.run(ctx)
-	stop()
-	reason := ledger.Complete
-	if err != nil {
-		reason = ledger.Stopped
-	}
-	if err := errors.Join(err, w.Close(reason)); err != nil {
-		return nil, err
-	}
-	return ledger.Open(cfg.Dir)
+	p.ledger, err = ledger.Create(cfg.Dir, manifest(job, plan, *cfg, started))
+	return p, err
 }
 
 // fits refuses a plan with a record that the stream would refuse, before
@@ -117,120 +131,66 @@ func manifest(job *Job, plan *generate.Plan, cfg PushConfig, started time.Time) 
 
 // push is one push under way.
 type push struct {
-	plan    *generate.Plan
-	slice   generate.Slice
-	limits  batch.Limits
-	limiter *pace.Limiter
-	sink    stream.Sink
-	ledger  *ledger.Writer
-	senders int
-	total   uint64
+	plan     *generate.Plan
+	slice    generate.Slice
+	target   Target
+	ledger   *ledger.Writer
+	requests int // in flight at most
+	guard    time.Duration
+	paced    bool
+	total    uint64
+	resumed  *resumed // nil: all is sent
+	before   *Stats   // of the segments before; nil: none
 
-	acked, bytes, throttled, unknown atomic.Uint64
+	begun time.Time
+	wake  chan struct{} // the dispatcher has something new
+	room  chan struct{} // the dispatcher has room
+
+	mu       sync.Mutex // guards what follows
+	dispatch *batch.Dispatcher
+	slip     *hdrhistogram.Histogram // µs
+	put      *hdrhistogram.Histogram // µs
+	unpaced  string                  // why shards are not paced although they were to be
 }
 
-func newPush(job *Job, plan *generate.Plan, cfg PushConfig, limits batch.Limits, w *ledger.Writer) *push {
-	l := job.Scenario.Stream.Limits
+func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
+	sc := job.Scenario.Stream
+	limits := batch.Limits{Records: batch.MaxRecords, RequestBytes: batch.MaxRequestBytes, RecordBytes: cfg.Target.RecordBytes}
+	if limits.RecordBytes == 0 {
+		limits.RecordBytes = batch.DefaultRecordBytes
+	}
+	if err := fits(plan, limits); err != nil {
+		return nil, err
+	}
+	rate, err := ceiling(cfg.Rate, sc.Limits.Rate)
+	if err != nil {
+		return nil, err
+	}
+	bytes, err := ceiling(cfg.ByteRate, sc.Limits.Bytes)
+	if err != nil {
+		return nil, err
+	}
 	p := &push{
-		plan: plan, slice: cfg.Slice, limits: limits, ledger: w, senders: l.Requests, total: plan.Count(cfg.Slice),
-		limiter: pace.NewLimiter(float64(l.Rate), float64(l.Bytes)),
+		plan: plan, slice: cfg.Slice, target: cfg.Target, requests: max(sc.Limits.Requests, 1),
+		guard: job.Scenario.Guard.ThrottledFor, paced: job.Scenario.Time.Paced(), total: plan.Count(cfg.Slice),
+		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(),
 	}
-	p.sink = stream.Retry(cfg.Target.Sink, stream.RetryOptions{
-		Hold:    job.Scenario.Stream.OnUnknown == scenario.Hold,
-		Attempt: p.attempt,
-	})
-	return p
+	dispatch := batch.Config{
+		Limits: limits, Requests: p.requests, Rate: rate, ByteRate: bytes, Seed: rand.Uint64(),
+		Share: float64(sc.Limits.PerShard) / float64(scenario.Whole),
+		Hold:  sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser,
+	}
+	if p.paced {
+		dispatch.Sent = func(slip time.Duration) { observe(p.slip, slip) }
+	}
+	p.dispatch = batch.New(dispatch)
+	return p, nil
 }
 
-// run reads as the pipeline does: generate and batch, then limit, put, record.
-func (p *push) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []record.Record)
-	g.Go(func() error {
-		defer close(batches)
-		return p.pack(ctx, batches)
-	})
-	for range p.senders {
-		g.Go(func() error { return p.send(ctx, batches) })
+// ceiling is the profile of a limit; 0: none.
+func ceiling(profile pace.Profile, limit uint64) (pace.Profile, error) {
+	if profile != nil || limit == 0 {
+		return profile, nil
 	}
-	return g.Wait()
-}
-
-func (p *push) pack(ctx context.Context, batches chan<- []record.Record) error {
-	b := batch.New(p.limits)
-	for r := range p.plan.Records(p.slice) {
-		full, err := b.Add(r)
-		if err != nil {
-			return err
-		}
-		if err := emit(ctx, batches, full); err != nil {
-			return err
-		}
-	}
-	return emit(ctx, batches, b.Flush())
-}
-
-func emit(ctx context.Context, batches chan<- []record.Record, recs []record.Record) error {
-	if len(recs) == 0 {
-		return nil
-	}
-	select {
-	case batches <- recs:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (p *push) send(ctx context.Context, batches <-chan []record.Record) error {
-	for recs := range batches {
-		if err := p.limiter.Wait(ctx, len(recs), size(recs)); err != nil {
-			return err
-		}
-		// The mark stands on disk before the first byte is sent: after a crash
-		// nothing at or above it can have been stored.
-		if err := p.ledger.Mark(recs[len(recs)-1].Seq + 1); err != nil {
-			return err
-		}
-		if _, err := p.sink.Put(ctx, recs); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// attempt writes every attempt to the ledger before anything is sent again.
-func (p *push) attempt(recs []record.Record, outs []record.Outcome) error {
-	var acked, bytes, throttled, unknown uint64
-	for i, o := range outs {
-		switch o.Fate {
-		case record.Acked:
-			acked++
-			bytes += uint64(recs[i].Size())
-		case record.Refused:
-			throttled++
-		case record.Unknown:
-			unknown++
-		case record.Unsent: // no attempt has it
-		}
-	}
-	p.acked.Add(acked)
-	p.bytes.Add(bytes)
-	p.throttled.Add(throttled)
-	p.unknown.Add(unknown)
-	return p.ledger.Attempt(recs, outs)
-}
-
-func (p *push) progress() Progress {
-	return Progress{
-		Phase: PhasePush, Done: p.acked.Load(), Total: p.total, Bytes: p.bytes.Load(),
-		Refused: p.throttled.Load(), Unknown: p.unknown.Load(),
-	}
-}
-
-func size(recs []record.Record) (n int) {
-	for _, r := range recs {
-		n += r.Size()
-	}
-	return n
+	return pace.ConstantRate(float64(limit))
 }

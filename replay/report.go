@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"kreplay/pkg/account"
+	"kreplay/pkg/batch"
 	"kreplay/pkg/report"
 	"kreplay/pkg/scenario"
 )
@@ -24,6 +25,7 @@ func (r *Result) verdict() (report.Verdict, []string) {
 	if err := r.Ledger.Check(); err != nil {
 		doubts = append(doubts, err.Error())
 	}
+	doubts = append(doubts, r.pushDoubts()...)
 	if !r.Ledger.Clean {
 		doubts = append(doubts, fmt.Sprintf("the push did not end in order: %s records may have been in flight", report.Count(r.Ledger.Window)))
 	}
@@ -87,11 +89,12 @@ func (r *Result) Report() report.Report {
 		Push: report.Push{
 			Planned: m.Planned, Acked: totals.Acked, Refused: totals.Refused, Unknown: totals.Unknown, Unsent: totals.Unsent,
 			Attempts: led.Attempts.Records(), Throttled: led.Throttled(), Requests: led.Attempts.Requests,
-			Seconds: led.Ended.Sub(m.Started).Seconds(), Shards: []struct{}{},
+			Seconds: led.Ended.Sub(m.Started).Seconds(), Shards: []report.Shard{},
 		},
 		Stages: []report.Stage{}, LogTypes: []report.LogType{}, Aggregate: []struct{}{}, Expectations: []struct{}{},
 		Differences: report.Differences{Total: r.Total, Samples: []report.Sample{}},
 	}
+	r.addStats(&rep.Push)
 	rep.Verdict, rep.Reasons = r.verdict()
 	if rep.Reasons == nil {
 		rep.Reasons = []string{}
@@ -113,6 +116,40 @@ func (r *Result) Report() report.Report {
 		rep.Differences.Samples = append(rep.Differences.Samples, sample)
 	}
 	return rep
+}
+
+// addStats adds what the push measured, if it wrote that down for the whole run.
+func (r *Result) addStats(p *report.Push) {
+	s := r.Stats
+	if s == nil || s.Segments != r.Ledger.Segments {
+		return
+	}
+	p.Bytes, p.Slip, p.Put = &s.Bytes, s.Slip.report(), s.Put.report()
+	for _, shard := range s.Shards {
+		p.Shards = append(p.Shards, report.Shard(shard))
+	}
+}
+
+func (l *Latency) report() *report.Latency {
+	if l == nil {
+		return nil
+	}
+	return &report.Latency{P50: l.P50, P99: l.P99, Max: l.Max}
+}
+
+// pushDoubts are what the push itself leaves open.
+func (r *Result) pushDoubts() (list []string) {
+	s := r.Stats
+	if s == nil {
+		return nil
+	}
+	if most := r.Job.Scenario.Stream.MaxSlip; most > 0 && s.Slip != nil && s.Slip.P99 > float64(most.Microseconds())/1000 {
+		list = append(list, fmt.Sprintf("the schedule slipped by %.0f ms at p99, more than stream.max_slip of %v: a slow sender proves nothing about the pipeline; give it a faster machine, more stream.limits.requests, or more workers", s.Slip.P99, most))
+	}
+	if s.GivenUp > 0 {
+		list = append(list, fmt.Sprintf("%s records were given up after %d attempts or %v", report.Count(s.GivenUp), batch.DefaultAttempts, batch.DefaultAge))
+	}
+	return list
 }
 
 func addStage(rep *report.Report, s Stage) {

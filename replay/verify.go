@@ -34,6 +34,7 @@ type VerifyConfig struct {
 // A Result is what verify found.
 type Result struct {
 	Ledger  *ledger.Account
+	Stats   *Stats // what the push measured; nil: it was killed
 	Job     *Job
 	Plan    *generate.Plan
 	Stages  []Stage
@@ -111,7 +112,11 @@ func open(runDir string) (*Result, error) {
 		return nil, fmt.Errorf("replay: %s: the scenario snapshot has digest %.12s, but %.12s was sent: it was edited, or another version of kreplay wrote it",
 			filepath.Join(runDir, snapshotDir), got, m.Digest)
 	}
-	return &Result{Ledger: led, Job: job, Plan: plan}, nil
+	stats, err := ReadStats(runDir)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Ledger: led, Stats: stats, Job: job, Plan: plan}, nil
 }
 
 // verifier accounts for one stage.

@@ -1,5 +1,6 @@
-// Package batch packs records into PutRecords requests. It does no I/O, reads no
-// clock and starts no goroutine: timing belongs to the caller.
+// Package batch packs records into PutRecords requests, under every limit: those
+// of a request, of a shard, and of the rate. It does no I/O, reads no clock and
+// starts no goroutine: the time since the push began is passed in.
 package batch
 
 import (
@@ -33,37 +34,17 @@ type Limits struct {
 	RecordBytes  int // data and key of a record
 }
 
-// A Batcher accumulates records until the next one would break a limit. It is
-// not safe for concurrent use.
-type Batcher struct {
-	lim   Limits
-	recs  []record.Record
-	bytes int
-}
 
-// New returns an empty Batcher.
-func New(lim Limits) *Batcher { return &Batcher{lim: lim} }
-
-// Add takes r. When r does not fit beside what is held, Add returns the held
-// records as a full batch and starts the next one with r.
-func (b *Batcher) Add(r record.Record) (full []record.Record, err error) {
-	n := r.Size()
-	if most := min(b.lim.RecordBytes, b.lim.RequestBytes); n > most {
-		return nil, fmt.Errorf("batch: record %v: %d bytes, at most %d: %w", r.ID, n, most, ErrTooLarge)
+// Check says why no request can hold r; nil: one can.
+func (l Limits) Check(r *record.Record) error {
+	if n, most := r.Size(), min(l.RecordBytes, l.RequestBytes); n > most {
+		return fmt.Errorf("batch: record %v: %d bytes, at most %d: %w", r.ID, n, most, ErrTooLarge)
 	}
-	if c := utf8.RuneCountInString(r.PartitionKey); c < 1 || c > MaxKeyRunes {
-		return nil, fmt.Errorf("batch: record %v: key of %d characters: %w", r.ID, c, ErrKey)
+	if n := len(r.PartitionKey); n > 0 && n <= MaxKeyRunes {
+		return nil // no more characters than bytes
 	}
-	if len(b.recs) >= b.lim.Records || b.bytes+n > b.lim.RequestBytes {
-		full = b.Flush()
+	if n := utf8.RuneCountInString(r.PartitionKey); n < 1 || n > MaxKeyRunes {
+		return fmt.Errorf("batch: record %v: key of %d characters: %w", r.ID, n, ErrKey)
 	}
-	b.recs, b.bytes = append(b.recs, r), b.bytes+n
-	return full, nil
-}
-
-// Flush returns what is held, possibly nil, and empties b.
-func (b *Batcher) Flush() []record.Record {
-	out := b.recs
-	b.recs, b.bytes = nil, 0
-	return out
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
 )
 
 // CodeCrash stands for the answer that a crash kept from being written.
@@ -21,22 +23,24 @@ const CodeCrash = "crash"
 type Account struct {
 	Manifest Manifest
 	Next     uint64    // nothing at or above this seq was ever sent
-	Clean    bool      // the run ended in order; otherwise it crashed or goes on
+	Clean    bool      // the last segment ended in order; otherwise the run crashed or goes on
 	Reason   End       // why it ended; empty unless Clean
 	Ended    time.Time // of the last attempt, or of the end
 
 	// Attempts counts what was written and the window.
 	Attempts Attempts
-	// Window counts the records below Next without an ack in a ledger that is
-	// not Clean. Each may have been in flight, and has one unknown attempt more.
-	Window uint64
-	Codes  map[string]uint64 // attempts at records by code, the window left out
-	Cut    int64             // bytes behind the last valid frame: a torn write, or damage
+	// Window counts the records of requests that were in flight when the run
+	// crashed, once for each time. Each of them is an unknown attempt.
+	Window   uint64
+	Codes    map[string]uint64 // attempts at records by code, the window left out
+	Cut      int64             // bytes behind the last valid frame of a segment: a torn write, or damage
+	Segments int               // files: one more than the run was resumed
 
 	pieces []piece
 	codes  []string // by number; 0 is no code
 	totals Totals
-	ledger Attempts // as summed up by the writer when it closed
+	ledger Attempts // as summed up by the writer, of the segments that it closed
+	read   Attempts // of the same segments
 }
 
 // A Span is a range of records of one fate: First <= seq < First+Count.
@@ -60,55 +64,79 @@ func Open(dir string) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, LedgerFile)
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
+	a := newAccount(m)
+	var l layers
+	for {
+		path := filepath.Join(dir, SegmentFile(a.Segments+1))
+		f, err := os.Open(path)
+		if a.Segments > 0 && errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		err = a.segment(bufio.NewReaderSize(f, 1<<18), &l)
+		_ = f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("ledger: %s: %w", path, err)
+		}
 	}
-	defer func() { _ = f.Close() }()
-	a, err := read(bufio.NewReaderSize(f, 1<<18), m)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %s: %w", path, err)
-	}
+	a.settle(l.all())
 	return a, nil
 }
 
 var errForeign = errors.New("not a ledger of kreplay")
 
-// read reads a ledger file. It is Open without the file system.
-func read(r *bufio.Reader, m Manifest) (*Account, error) {
-	a := &Account{Manifest: m, Ended: m.Started, Codes: map[string]uint64{}, codes: []string{""}}
-	d := &decoder{a: a}
+func newAccount(m Manifest) *Account {
+	return &Account{Manifest: m, Ended: m.Started, Codes: map[string]uint64{}, codes: []string{""}}
+}
+
+// segment adds a segment. It is Open without the file system.
+func (a *Account) segment(r *bufio.Reader, l *layers) error {
+	a.Segments++
+	a.Clean, a.Reason = false, ""
+	d := &decoder{a: a, layers: l, codes: []uint32{0}, flight: map[uint64][]span{}}
 	whole, err := readHeader(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !whole.ok {
-		a.Cut = whole.n
-		a.settle(d.layers.all())
-		return a, nil
+		a.Cut += whole.n
+		return nil
 	}
 	frames := reader{r: r}
 	for offset := whole.n; ; {
 		payload, n, err := frames.next()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if payload == nil || a.Clean {
+		if payload == nil || d.closed {
 			rest, err := io.Copy(io.Discard, r)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			a.Cut = n + rest
+			a.Cut += n + rest
 			break
 		}
 		if err := d.frame(payload); err != nil {
-			return nil, fmt.Errorf("frame at byte %d: %w", offset, err)
+			return fmt.Errorf("frame at byte %d: %w", offset, err)
 		}
 		offset += n
 	}
-	a.settle(d.layers.all())
-	return a, nil
+	if !d.closed {
+		d.crashed()
+	}
+	return nil
+}
+
+// number is the place of a code.
+func (a *Account) number(code string) uint32 {
+	i := slices.Index(a.codes, code)
+	if i < 0 {
+		i = len(a.codes)
+		a.codes = append(a.codes, code)
+	}
+	return uint32(i)
 }
 
 // headerRead says how much of the header there was.
@@ -133,13 +161,9 @@ func readHeader(r io.Reader) (headerRead, error) {
 	return headerRead{int64(n), n == len(header)}, nil
 }
 
-// settle adds the crash window and counts final fates.
+// settle counts final fates.
 func (a *Account) settle(pieces []piece) {
-	if !a.Clean {
-		pieces = merge(pieces, a.window(pieces))
-	}
 	a.pieces = pieces
-	a.Attempts.Unknown += a.Window
 	for s := range a.Fates() {
 		switch s.Fate {
 		case record.Acked:
@@ -152,31 +176,6 @@ func (a *Account) settle(pieces []piece) {
 			a.totals.Unsent += s.Count
 		}
 	}
-}
-
-// window returns one more unknown attempt at all that is marked and not acked.
-func (a *Account) window(pieces []piece) (layer []piece) {
-	code := slices.Index(a.codes, CodeCrash)
-	if code < 0 {
-		code = len(a.codes)
-		a.codes = append(a.codes, CodeCrash)
-	}
-	lost := state{fate: record.Unknown, code: uint32(code), unknowns: 1}
-	seq := uint64(0)
-	add := func(end uint64) {
-		if seq < end {
-			layer = push(layer, piece{seq, end, lost})
-			a.Window += end - seq
-		}
-	}
-	for _, p := range pieces {
-		if p.fate == record.Acked {
-			add(p.first)
-			seq = p.end
-		}
-	}
-	add(a.Next)
-	return layer
 }
 
 // Fates yields the final fate of every planned record, in order and without
@@ -204,10 +203,10 @@ func (a *Account) Totals() Totals { return a.totals }
 
 // Throttled counts the attempts at records that met a throughput limit.
 func (a *Account) Throttled() (n uint64) {
-	for _, code := range [...]string{
-		"ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException", "KMSThrottlingException",
-	} {
-		n += a.Codes[code]
+	for code, attempts := range a.Codes {
+		if stream.Throttled(code) {
+			n += attempts
+		}
 	}
 	return n
 }
@@ -219,8 +218,8 @@ func (a *Account) Check() error {
 		return fmt.Errorf("ledger: broken books: %d planned, but %d acked + %d refused + %d unknown + %d unsent = %d",
 			a.Manifest.Planned, t.Acked, t.Refused, t.Unknown, t.Unsent, sum)
 	}
-	if a.Clean && a.ledger != a.Attempts {
-		return fmt.Errorf("ledger: broken books: attempts read %+v, but written %+v", a.Attempts, a.ledger)
+	if a.ledger != a.read {
+		return fmt.Errorf("ledger: broken books: attempts read %+v, but written %+v", a.read, a.ledger)
 	}
 	if t.Acked > a.Attempts.Acked || t.Unknown > a.Attempts.Unknown || t.Refused > a.Attempts.Refused {
 		return fmt.Errorf("ledger: broken books: final fates %+v, but attempts %+v", t, a.Attempts)

@@ -28,16 +28,27 @@ func sample(t testing.TB) (*memory, []model) {
 		}
 		states = append(states, c)
 	}
-	attempt := func(first, count uint64, outcome func(uint64) record.Outcome) {
+	var answers [][]record.Outcome
+	send := func(first, count uint64, outcome func(uint64) record.Outcome) {
 		var recs []record.Record
 		var outs []record.Outcome
 		for seq := first; seq < first+count; seq++ {
 			recs, outs = append(recs, record.Record{Seq: seq}), append(outs, outcome(seq))
 		}
-		m.attempt(recs, outs)
-		keep(w.Attempt(recs, outs))
+		number, err := w.Begin(recs)
+		m.begin(number, recs)
+		keep(err)
+		answers = append(answers, outs)
 	}
-	mark := func(next uint64) { m.next = next; keep(w.Mark(next)) }
+	answer := func(i int) {
+		number := m.flight[i].number
+		m.answer(i, answers[number])
+		keep(w.Answer(number, answers[number]))
+	}
+	attempt := func(first, count uint64, outcome func(uint64) record.Outcome) {
+		send(first, count, outcome)
+		answer(len(m.flight) - 1)
+	}
 	acked := func(uint64) record.Outcome { return record.Outcome{Fate: record.Acked} }
 	unknown := func(uint64) record.Outcome { return record.Outcome{Fate: record.Unknown, Code: "timeout"} }
 	mixed := func(seq uint64) record.Outcome {
@@ -46,13 +57,12 @@ func sample(t testing.TB) (*memory, []model) {
 		}
 		return record.Outcome{Fate: record.Acked}
 	}
-	mark(50)
-	mark(150)
-	attempt(50, 100, mixed)
-	attempt(0, 50, unknown)
+	send(50, 100, mixed)
+	send(0, 50, unknown)
+	answer(1)
 	attempt(0, 25, acked)
+	answer(0)
 	attempt(52, 1, unknown)
-	mark(180)
 	attempt(150, 30, mixed)
 	m.clean, m.reason = true, Stopped
 	keep(w.Close(Stopped))
@@ -121,18 +131,20 @@ func TestFlippedByte(t *testing.T) {
 // the attempt that could not be written is unknown, not unsent.
 func TestFailedWrite(t *testing.T) {
 	w, f := begin(t, Manifest{Planned: 10})
-	if err := w.Mark(5); err != nil {
+	recs, outs := []record.Record{{Seq: 3}}, []record.Outcome{{Fate: record.Acked}}
+	number, err := w.Begin(recs)
+	if err != nil {
 		t.Fatal(err)
 	}
 	full := errors.New("disk full")
 	f.fail = full
-	recs, outs := []record.Record{{Seq: 3}}, []record.Outcome{{Fate: record.Acked}}
-	if err := w.Attempt(recs, outs); !errors.Is(err, full) {
-		t.Errorf("Attempt = %v, want the write's error", err)
+	if err := w.Answer(number, outs); !errors.Is(err, full) {
+		t.Errorf("Answer = %v, want the write's error", err)
 	}
 	f.fail = nil
 	size := f.Len()
-	for name, err := range map[string]error{"Mark": w.Mark(9), "Attempt": w.Attempt(recs, outs), "Sync": w.Sync(), "Close": w.Close(Stopped)} {
+	_, again := w.Begin(recs)
+	for name, err := range map[string]error{"Begin": again, "Answer": w.Answer(number, outs), "Sync": w.Sync(), "Close": w.Close(Stopped)} {
 		if !errors.Is(err, full) {
 			t.Errorf("%s = %v, want the write's error", name, err)
 		}
@@ -144,7 +156,7 @@ func TestFailedWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Totals{Unknown: 5, Unsent: 5}); a.Totals() != want || a.Clean || a.Cut == 0 {
+	if want := (Totals{Unknown: 1, Unsent: 9}); a.Totals() != want || a.Clean || a.Cut == 0 {
 		t.Errorf("totals %+v, clean %v, cut %d; want %+v, unclean and cut", a.Totals(), a.Clean, a.Cut, want)
 	}
 }
@@ -152,27 +164,32 @@ func TestFailedWrite(t *testing.T) {
 // A frame whose checksum holds and that kreplay would not write is another
 // program's: it is refused, never guessed at.
 func TestForeignFrames(t *testing.T) {
-	mark := string([]byte{kindMark, 10})
+	// Two records from seq 0 are begun: 0<<2|1, and none more than two.
+	two := "b\x00\x01\x00"
 	for name, payloads := range map[string][]string{
-		"no kind":               {""},
-		"unknown kind":          {"?"},
-		"mark without number":   {"m"},
-		"mark and more":         {"m\x01\x01"},
-		"mark above planned":    {"m\x0b"},
-		"marks above planned":   {mark, "m\x01"},
-		"attempt unmarked":      {"a\x00\x01\x00\x01\x01"},
-		"attempt over the mark": {mark, "a\x00\x01\x00\x0b\x01"},
-		"attempt before zero":   {mark, "a\x00\x01\x01\x01\x01"},
-		"attempt at nothing":    {mark, "a\x00\x01\x00\x00\x01"},
-		"attempt unsent":        {mark, "a\x00\x01\x00\x01\x03"},
-		"fewer runs":            {mark, "a\x00\x02\x00\x01\x01"},
-		"ack with code":         {mark, "a\x00\x01\x00\x01\x05\x01x"},
-		"code skipped":          {mark, "a\x00\x01\x00\x01\x0a\x01x"},
-		"code empty":            {mark, "a\x00\x01\x00\x01\x06\x00"},
-		"code cut":              {mark, "a\x00\x01\x00\x01\x06\x02x"},
-		"code twice":            {mark, "a\x00\x02\x00\x01\x06\x01x\x00\x01\x0a\x01x"},
-		"end of another kind":   {"e\x00\x02\x00\x00\x00\x00"},
-		"end cut":               {"e\x00\x00\x00\x00\x00"},
+		"no kind":             {""},
+		"unknown kind":        {"?"},
+		"begin of nothing":    {"b\x00"},
+		"begin without count": {"b\x00\x01"},
+		"begin above planned": {"b\x00\x01\x09"},
+		"begin from planned":  {"b\x00\x28"},
+		"begin before zero":   {"b\x00\x02"},
+		"answer to nothing":   {"a\x00\x01\x02\x01"},
+		"answer to the next":  {two, "a\x00\x00\x02\x01"},
+		"answered twice":      {two, "a\x00\x01\x02\x01", "a\x00\x01\x02\x01"},
+		"too few outcomes":    {two, "a\x00\x01\x01\x01"},
+		"too many outcomes":   {two, "a\x00\x01\x03\x01"},
+		"run of nothing":      {two, "a\x00\x01\x00\x01\x02\x01"},
+		"answer unsent":       {two, "a\x00\x01\x02\x03"},
+		"answer cut":          {two, "a\x00\x01\x02"},
+		"ack with code":       {two, "a\x00\x01\x02\x05\x01x"},
+		"code skipped":        {two, "a\x00\x01\x02\x0a\x01x"},
+		"code empty":          {two, "a\x00\x01\x02\x06\x00"},
+		"code cut":            {two, "a\x00\x01\x02\x06\x02x"},
+		"code twice":          {two, "a\x00\x01\x01\x06\x01x\x01\x0a\x01x"},
+		"end of another kind": {"e\x00\x02\x00\x00\x00\x00"},
+		"end cut":             {"e\x00\x00\x00\x00\x00"},
+		"end in flight":       {two, "e\x00\x00\x01\x00\x00\x00"},
 	} {
 		file := []byte(header)
 		for _, p := range payloads {
@@ -202,7 +219,7 @@ func TestUnreadable(t *testing.T) {
 	for n := range f.Len() {
 		broken := errors.New("input/output error")
 		r := io.MultiReader(bytes.NewReader(f.Bytes()[:n]), iotest.ErrReader(broken))
-		if _, err := read(bufio.NewReader(r), Manifest{Planned: 200}); !errors.Is(err, broken) {
+		if _, err := readFrom(r, 200); !errors.Is(err, broken) {
 			t.Fatalf("broken at %d: %v", n, err)
 		}
 	}
@@ -214,7 +231,7 @@ func TestCheck(t *testing.T) {
 	for name, damage := range map[string]func(*Account){
 		"planned": func(a *Account) { a.Manifest.Planned++ },
 		"written": func(a *Account) { a.ledger.Requests++ },
-		"fates":   func(a *Account) { a.totals.Acked, a.totals.Refused = 200, 0; a.ledger = a.Attempts },
+		"fates":   func(a *Account) { a.totals.Acked, a.totals.Refused, a.totals.Unknown, a.totals.Unsent = 200, 0, 0, 0 },
 	} {
 		a, err := readBytes(f.Bytes(), 200)
 		if err != nil || a.Check() != nil {
@@ -228,7 +245,7 @@ func TestCheck(t *testing.T) {
 
 func TestFrameTooLarge(t *testing.T) {
 	w, _ := begin(t, Manifest{Planned: 1})
-	if w.put(make([]byte, maxFrame+1)) == nil || w.Mark(1) == nil {
+	if w.put(make([]byte, maxFrame+1)) == nil || func() error { _, err := w.Begin(make([]record.Record, 1)); return err }() == nil {
 		t.Error("a frame over the limit was written")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -66,15 +67,22 @@ func tail(err error) error {
 	return err
 }
 
-// decoder is the inverse of encoder; it adds frames to an account.
+// decoder is the inverse of encoder; it adds the frames of one segment to an account.
 type decoder struct {
 	a      *Account
-	layers layers
+	layers *layers
 	end    uint64
 	ms     int64
+	codes  []uint32          // place in the account's codes, by the segment's number
+	flight map[uint64][]span // requests without an answer
+	sum    Attempts
+	closed bool
 	rest   []byte // of the payload
 	broken bool   // a number was asked for and not there
 }
+
+// span is a range of seqs: first <= seq < end.
+type span struct{ first, end uint64 }
 
 // frame adds one payload. Its checksum holds, so an error means that another
 // program wrote it, or a newer one.
@@ -85,10 +93,10 @@ func (d *decoder) frame(payload []byte) error {
 	d.rest = payload[1:]
 	var err error
 	switch payload[0] {
-	case kindMark:
-		err = d.mark()
-	case kindAttempt:
-		err = d.attempt()
+	case kindBegin:
+		err = d.begin()
+	case kindAnswer:
+		err = d.answer()
 	case kindEnd:
 		err = d.close()
 	default:
@@ -100,69 +108,115 @@ func (d *decoder) frame(payload []byte) error {
 	return err
 }
 
-func (d *decoder) mark() error {
-	by := d.uvarint()
-	if by > d.a.Manifest.Planned-d.a.Next {
-		return fmt.Errorf("mark %d above %d: only %d records are planned", by, d.a.Next, d.a.Manifest.Planned)
+func (d *decoder) begin() error {
+	d.time()
+	var spans []span
+	for len(d.rest) > 0 {
+		key := d.uvarint()
+		gap, count := key>>1, uint64(1)
+		if key&1 == 1 {
+			count = d.uvarint() + 2
+		}
+		first := d.end + uint64(int64(gap>>1)^-int64(gap&1)) //nolint:gosec // wraps, and back
+		planned := d.a.Manifest.Planned
+		if d.broken || first >= planned || count > planned-first {
+			return fmt.Errorf("request with %d records from seq %d: only %d are planned", count, first, planned)
+		}
+		d.end = first + count
+		spans = append(spans, span{first, d.end})
+		d.a.Next = max(d.a.Next, d.end)
 	}
-	d.a.Next += by
+	if len(spans) == 0 {
+		return errForeign
+	}
+	d.flight[d.sum.Requests] = spans
+	d.sum.Requests++
+	d.a.Attempts.Requests++
 	return nil
 }
 
-func (d *decoder) attempt() error {
+func (d *decoder) answer() error {
 	d.time()
-	d.a.Attempts.Requests++
-	for runs := d.uvarint(); runs > 0 && !d.broken; runs-- {
-		if err := d.run(); err != nil {
+	request := d.sum.Requests - d.uvarint()
+	spans, begun := d.flight[request]
+	if !begun || d.broken {
+		return errForeign
+	}
+	delete(d.flight, request)
+	for len(d.rest) > 0 {
+		count, key := d.uvarint(), d.uvarint()
+		s, err := d.state(key, count)
+		if err != nil {
 			return err
 		}
+		for count > 0 {
+			if len(spans) == 0 {
+				return fmt.Errorf("answer to request %d: %d outcomes too many", request, count)
+			}
+			n := min(count, spans[0].end-spans[0].first)
+			d.layers.add(piece{spans[0].first, spans[0].first + n, s})
+			count -= n
+			if spans[0].first += n; spans[0].first == spans[0].end {
+				spans = spans[1:]
+			}
+		}
+	}
+	if len(spans) > 0 {
+		return fmt.Errorf("answer to request %d: outcomes are missing", request)
 	}
 	return nil
 }
 
-func (d *decoder) run() error {
-	first := d.end + uint64(d.varint()) //nolint:gosec // wraps, and back
-	count := d.uvarint()
-	key := d.uvarint()
+// state is what a run of outcomes says.
+func (d *decoder) state(key, count uint64) (state, error) {
 	fate, number := record.Fate(key&3), key>>2
 	if d.broken || count == 0 || fate > record.Refused || fate == record.Acked && number > 0 {
-		return errForeign
+		return state{}, errForeign
 	}
-	if next := d.a.Next; first >= next || count > next-first {
-		return fmt.Errorf("attempt at %d records from seq %d: not below the mark %d", count, first, next)
-	}
-	d.end = first + count
-	if number == uint64(len(d.a.codes)) {
+	if number == uint64(len(d.codes)) {
 		if err := d.code(); err != nil {
-			return err
+			return state{}, err
 		}
 	}
-	if number >= uint64(len(d.a.codes)) {
-		return errForeign
+	if number >= uint64(len(d.codes)) {
+		return state{}, errForeign
 	}
-	s := state{fate: fate, code: uint32(number)}
+	s := state{fate: fate, code: d.codes[number]}
 	if fate == record.Unknown {
 		s.unknowns = 1
 	}
 	if number > 0 {
-		d.a.Codes[d.a.codes[number]] += count
+		d.a.Codes[d.a.codes[s.code]] += count
 	}
+	d.sum.add(fate, count)
 	d.a.Attempts.add(fate, count)
-	d.layers.add(piece{first, d.end, s})
-	return nil
+	return s, nil
+}
+
+// crashed gives one unknown attempt to each record of the requests that were in
+// flight when the segment broke off.
+func (d *decoder) crashed() {
+	lost := state{fate: record.Unknown, code: d.a.number(CodeCrash), unknowns: 1}
+	for _, request := range slices.Sorted(maps.Keys(d.flight)) {
+		for _, s := range d.flight[request] {
+			d.layers.add(piece{s.first, s.end, lost})
+			d.a.Window += s.end - s.first
+			d.a.Attempts.Unknown += s.end - s.first
+		}
+	}
 }
 
 // code reads one that is seen for the first time.
 func (d *decoder) code() error {
 	n := d.uvarint()
-	if n == 0 || n > maxCode || n > uint64(len(d.rest)) || len(d.a.codes) > maxCodes+1 {
+	if n == 0 || n > maxCode || n > uint64(len(d.rest)) || len(d.codes) > maxCodes+1 {
 		return errForeign
 	}
-	text := string(d.rest[:n])
-	if slices.Contains(d.a.codes, text) {
+	number := d.a.number(string(d.rest[:n]))
+	if slices.Contains(d.codes, number) {
 		return errForeign
 	}
-	d.a.codes = append(d.a.codes, text)
+	d.codes = append(d.codes, number)
 	d.rest = d.rest[n:]
 	return nil
 }
@@ -173,8 +227,13 @@ func (d *decoder) close() error {
 	if reason >= uint64(len(ends)) {
 		return errForeign
 	}
+	if len(d.flight) > 0 {
+		return fmt.Errorf("end: %d requests have no answer", len(d.flight))
+	}
+	d.closed = true
 	d.a.Clean, d.a.Reason = true, ends[reason]
-	d.a.ledger = Attempts{d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()}
+	d.a.ledger.plus(Attempts{d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()})
+	d.a.read.plus(d.sum)
 	return nil
 }
 

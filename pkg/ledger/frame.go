@@ -8,20 +8,20 @@ import (
 	"kreplay/pkg/record"
 )
 
-// The file is the header, then frames of: length of the payload (uvarint),
+// A segment is the header, then frames of: length of the payload (uvarint),
 // payload, CRC-32C of both (little endian). A payload is a kind and its fields;
-// ms are milliseconds since the frame before it, first is relative to the end
-// of the run before it, both zigzag:
+// ms are milliseconds since the frame before it, zigzag:
 //
-//	mark     next − next before (uvarint)
-//	attempt  ms, number of runs, runs of: first, count, code<<2|fate
-//	end      ms, reason, requests, attempts acked, refused, unknown
+//	begin   ms, then to the end, runs of: (first − end of the run before it, zigzag)<<1|more, and with more: count−2
+//	answer  ms, how many requests back, runs over the request's records of: count, code<<2|fate
+//	end     ms, reason, requests, attempts acked, refused, unknown
 //
-// A code is 0 for none, else 1 + its place in order of appearance; one that was
-// not seen before is followed by its length and text.
+// Requests count from the segment's first. A code is 0 for none, else 1 + its
+// place in order of appearance in the segment; one that was not seen before is
+// followed by its length and text.
 const (
 	magic  = "kreplay ledger\n"
-	format = 1
+	format = 2
 	header = magic + string(rune(format))
 
 	maxFrame = 1 << 24 // bytes of payload
@@ -32,9 +32,9 @@ const (
 const otherCode = "other"
 
 const (
-	kindMark    = 'm'
-	kindAttempt = 'a'
-	kindEnd     = 'e'
+	kindBegin  = 'b'
+	kindAnswer = 'a'
+	kindEnd    = 'e'
 )
 
 // An End says why a run ended.
@@ -56,6 +56,13 @@ type Attempts struct {
 
 // Records returns the attempts at records: acked + refused + unknown.
 func (a Attempts) Records() uint64 { return a.Acked + a.Refused + a.Unknown }
+
+func (a *Attempts) plus(b Attempts) {
+	a.Requests += b.Requests
+	a.Acked += b.Acked
+	a.Refused += b.Refused
+	a.Unknown += b.Unknown
+}
 
 func (a *Attempts) add(f record.Fate, n uint64) {
 	switch f {
@@ -82,46 +89,60 @@ func appendFrame(dst, payload []byte) []byte {
 // encoder makes payloads. It holds what later payloads are relative to, so all
 // that it makes has to be written, in order.
 type encoder struct {
-	next  uint64
-	end   uint64 // of the last run
-	ms    int64
-	codes map[string]uint64
-	sum   Attempts
+	end    uint64 // of the last run
+	ms     int64
+	codes  map[string]uint64
+	flight map[uint64]int // records of the requests that have no answer yet
+	sum    Attempts
 }
 
-func (e *encoder) mark(dst []byte, next uint64) []byte {
-	dst = binary.AppendUvarint(append(dst, kindMark), next-e.next)
-	e.next = next
+// begin encodes a request before it is sent.
+func (e *encoder) begin(dst []byte, ms int64, recs []record.Record) []byte {
+	dst = e.time(append(dst, kindBegin), ms)
+	for i := 0; i < len(recs); {
+		n := 1
+		for i+n < len(recs) && recs[i+n].Seq == recs[i+n-1].Seq+1 {
+			n++
+		}
+		gap := int64(recs[i].Seq - e.end) //nolint:gosec // wraps, and back
+		key := uint64(gap<<1^gap>>63) << 1
+		if n == 1 {
+			dst = binary.AppendUvarint(dst, key)
+		} else {
+			dst = binary.AppendUvarint(dst, key|1)
+			dst = binary.AppendUvarint(dst, uint64(n-2))
+		}
+		e.end = recs[i].Seq + uint64(n)
+		i += n
+	}
+	if e.flight == nil {
+		e.flight = map[uint64]int{}
+	}
+	e.flight[e.sum.Requests] = len(recs)
+	e.sum.Requests++
 	return dst
 }
 
-// attempt encodes one request. It is the caller who knows that recs and outs
-// are of the same length and that no seq is at or above the mark.
-func (e *encoder) attempt(dst []byte, ms int64, recs []record.Record, outs []record.Outcome) []byte {
-	dst = e.time(append(dst, kindAttempt), ms)
-	runs := uint64(0)
-	for i := 0; i < len(recs); i += runLength(recs[i:], outs[i:]) {
-		runs++
-	}
-	dst = binary.AppendUvarint(dst, runs)
-	for i := 0; i < len(recs); {
-		n := runLength(recs[i:], outs[i:])
-		dst = binary.AppendVarint(dst, int64(recs[i].Seq-e.end)) //nolint:gosec // wraps, and back
-		e.end = recs[i].Seq + uint64(n)
+// answer encodes what became of a request. It is the caller who knows that the
+// request is in flight and has as many records as outs.
+func (e *encoder) answer(dst []byte, ms int64, request uint64, outs []record.Outcome) []byte {
+	dst = e.time(append(dst, kindAnswer), ms)
+	dst = binary.AppendUvarint(dst, e.sum.Requests-request)
+	for i := 0; i < len(outs); {
+		n := runLength(outs[i:])
 		dst = binary.AppendUvarint(dst, uint64(n))
 		dst = e.fate(dst, outs[i])
 		e.sum.add(outs[i].Fate, uint64(n))
 		i += n
 	}
-	e.sum.Requests++
+	delete(e.flight, request)
 	return dst
 }
 
-// runLength counts the leading records of consecutive seq and equal fate and code.
-func runLength(recs []record.Record, outs []record.Outcome) int {
+// runLength counts the leading outcomes of equal fate and code.
+func runLength(outs []record.Outcome) int {
 	n := 1
-	for n < len(recs) && recs[n].Seq == recs[n-1].Seq+1 && outs[n].Fate == outs[0].Fate &&
-		(outs[n].Fate == record.Acked || outs[n].Code == outs[0].Code) {
+	for n < len(outs) && outs[n].Fate == outs[0].Fate && (outs[n].Fate == record.Acked || outs[n].Code == outs[0].Code) {
 		n++
 	}
 	return n

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +51,17 @@ func open(t testing.TB, dir string) *ledger.Account {
 	must(t, err)
 	must(t, a.Check())
 	return a
+}
+
+// attempt sends one request and answers it.
+func attempt(w *ledger.Writer) func([]record.Record, []record.Outcome) error {
+	return func(recs []record.Record, outs []record.Outcome) error {
+		request, err := w.Begin(recs)
+		if err != nil {
+			return err
+		}
+		return w.Answer(request, outs)
+	}
 }
 
 // request makes n records from seq first with one outcome.
@@ -124,12 +137,9 @@ func TestCreateRefuses(t *testing.T) {
 // A run in order: the totals are those of its attempts.
 func TestCleanRun(t *testing.T) {
 	dir, w := create(t, 10)
-	must(t, w.Mark(4))
-	must(t, w.Mark(2))
-	must(t, w.Attempt(request(0, 4, record.Outcome{Fate: record.Refused, Code: "ProvisionedThroughputExceededException"})))
-	must(t, w.Attempt(request(0, 3, record.Outcome{Fate: record.Unknown, Code: "timeout"})))
-	must(t, w.Attempt(request(0, 1, record.Outcome{Fate: record.Acked, Code: "ignored"})))
-	must(t, w.Attempt(nil, nil))
+	must(t, attempt(w)(request(0, 4, record.Outcome{Fate: record.Refused, Code: "ProvisionedThroughputExceededException"})))
+	must(t, attempt(w)(request(0, 3, record.Outcome{Fate: record.Unknown, Code: "timeout"})))
+	must(t, attempt(w)(request(0, 1, record.Outcome{Fate: record.Acked, Code: "ignored"})))
 	must(t, w.Sync())
 	must(t, w.Close(ledger.Stopped))
 	a := open(t, dir)
@@ -163,27 +173,129 @@ func TestCleanRun(t *testing.T) {
 // Calls that break the protocol are refused and leave the ledger as it was.
 func TestWriterRefuses(t *testing.T) {
 	dir, w := create(t, 10)
-	must(t, w.Mark(5))
+	recs, outs := request(0, 5, record.Outcome{Fate: record.Acked})
+	number, err := w.Begin(recs)
+	must(t, err)
+	begin := func(recs []record.Record) error {
+		_, err := w.Begin(recs)
+		return err
+	}
+	over, _ := request(9, 2, record.Outcome{})
 	for name, err := range map[string]error{
-		"mark above planned": w.Mark(11),
-		"attempt unmarked":   w.Attempt(request(4, 2, record.Outcome{Fate: record.Acked})),
-		"attempt unsent":     w.Attempt(request(0, 1, record.Outcome{Fate: record.Unsent})),
-		"lengths":            w.Attempt(make([]record.Record, 2), make([]record.Outcome, 1)),
-		"reason":             w.Close("bored"),
+		"above planned":   begin(over),
+		"no records":      begin(nil),
+		"attempt unsent":  w.Answer(number, []record.Outcome{{Fate: record.Unsent}, {}, {}, {}, {}}),
+		"lengths":         w.Answer(number, outs[:4]),
+		"another request": w.Answer(number+1, outs),
+		"reason":          func() error { _, w := create(t, 1); return w.Close("bored") }(),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	must(t, w.Attempt(request(0, 5, record.Outcome{Fate: record.Acked})))
+	must(t, w.Answer(number, outs))
+	if w.Answer(number, outs) == nil {
+		t.Error("a request was answered twice")
+	}
 	must(t, w.Close(ledger.Complete))
-	for name, err := range map[string]error{"Mark": w.Mark(6), "Attempt": w.Attempt(request(0, 1, record.Outcome{})), "Sync": w.Sync(), "Close": w.Close(ledger.Complete)} {
+	for name, err := range map[string]error{"Begin": begin(recs), "Answer": w.Answer(number, outs), "Sync": w.Sync(), "Close": w.Close(ledger.Complete)} {
 		if err == nil {
 			t.Errorf("%s after Close: no error", name)
 		}
 	}
 	if got, want := open(t, dir).Totals(), (ledger.Totals{Acked: 5, Unsent: 5}); got != want {
 		t.Errorf("totals %+v, want %+v", got, want)
+	}
+}
+
+// A ledger with a request that was not answered does not close in order.
+func TestCloseWithoutAnswer(t *testing.T) {
+	dir, w := create(t, 10)
+	recs, _ := request(2, 3, record.Outcome{})
+	_, err := w.Begin(recs)
+	must(t, err)
+	if w.Close(ledger.Stopped) == nil {
+		t.Error("closed")
+	}
+	a := open(t, dir)
+	if want := (ledger.Totals{Unknown: 3, Unsent: 7}); a.Clean || a.Window != 3 || a.Totals() != want {
+		t.Errorf("clean %v, window %d, totals %+v; want not clean, 3, %+v", a.Clean, a.Window, a.Totals(), want)
+	}
+}
+
+// A resumed run has a segment more; what was in flight at each crash stays
+// unknown, whatever comes after.
+func TestResume(t *testing.T) {
+	dir, w := create(t, 10)
+	must(t, attempt(w)(request(0, 4, record.Outcome{Fate: record.Acked})))
+	lost, _ := request(4, 3, record.Outcome{})
+	_, err := w.Begin(lost)
+	must(t, err)
+	before, err := os.ReadFile(filepath.Join(dir, ledger.SegmentFile(1)))
+	must(t, err)
+	for range 2 { // the first of them crashes at once
+		w, err = ledger.Resume(dir)
+		must(t, err)
+	}
+	must(t, attempt(w)(request(4, 2, record.Outcome{Fate: record.Acked})))
+	must(t, attempt(w)(request(7, 1, record.Outcome{Fate: record.Refused, Code: "x"})))
+	must(t, w.Close(ledger.Stopped))
+	a := open(t, dir)
+	var got []ledger.Span
+	for s := range a.Fates() {
+		got = append(got, s)
+	}
+	want := []ledger.Span{
+		{First: 0, Count: 4, Fate: record.Acked},
+		{First: 4, Count: 2, Fate: record.Acked, Unknowns: 1},
+		{First: 6, Count: 1, Fate: record.Unknown, Unknowns: 1, Code: ledger.CodeCrash},
+		{First: 7, Count: 1, Fate: record.Refused, Code: "x"},
+		{First: 8, Count: 2, Fate: record.Unsent},
+	}
+	if !reflect.DeepEqual(got, want) || !a.Clean || a.Segments != 3 || a.Window != 3 || a.Next != 8 {
+		t.Errorf("%+v, clean %v, %d segments, window %d, next %d; want %+v, clean, 3, 3, 8", got, a.Clean, a.Segments, a.Window, a.Next, want)
+	}
+	after, err := os.ReadFile(filepath.Join(dir, ledger.SegmentFile(1)))
+	must(t, err)
+	if string(before) != string(after) {
+		t.Error("the first segment was changed")
+	}
+}
+
+// Users interleaved over shards that go each at their own pace: a byte or two a record up to a hundred shards.
+func TestSizeOfInterleavedRun(t *testing.T) {
+	for shards, most := range map[int]float64{4: 1.2, 60: 2, 1000: 3} {
+		const planned, size = 200_000, 500
+		rng := rand.New(rand.NewPCG(uint64(shards), 0))
+		dir, w := create(t, planned)
+		queues := make([][]record.Record, shards)
+		for seq := range uint64(planned) {
+			i := rng.IntN(shards)
+			queues[i] = append(queues[i], record.Record{Seq: seq})
+		}
+		outs := slices.Repeat([]record.Outcome{{Fate: record.Acked}}, size)
+		for left, turn := planned, 0; left > 0; {
+			var recs []record.Record
+			for len(recs) < min(size, left) {
+				q := &queues[turn%shards]
+				n := min(max(size/shards, 1)*(1+turn%2), len(*q), size-len(recs)) // every other shard is ahead
+				recs, *q = append(recs, (*q)[:n]...), (*q)[n:]
+				turn++
+			}
+			left -= len(recs)
+			must(t, attempt(w)(recs, outs[:len(recs)]))
+		}
+		must(t, w.Close(ledger.Complete))
+		info, err := os.Stat(filepath.Join(dir, ledger.LedgerFile))
+		must(t, err)
+		per := float64(info.Size()) / planned
+		t.Logf("%d shards: %.3f bytes/record", shards, per)
+		if per > most {
+			t.Errorf("%d shards: %.3f bytes/record, want at most %.1f", shards, per, most)
+		}
+		if a := open(t, dir); a.Totals().Acked != planned {
+			t.Errorf("%d shards: %+v", shards, a.Totals())
+		}
 	}
 }
 
@@ -200,7 +312,7 @@ func TestConcurrentSenders(t *testing.T) {
 				if i%10 == 9 {
 					o = record.Outcome{Fate: record.Unknown, Code: fmt.Sprint("code ", s)}
 				}
-				if err := errors.Join(w.Mark(first+size), w.Attempt(request(first, size, o))); err != nil {
+				if err := attempt(w)(request(first, size, o)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -220,9 +332,8 @@ func TestConcurrentSenders(t *testing.T) {
 // Codes come from the other side: neither their length nor their number hurts.
 func TestCodesBounded(t *testing.T) {
 	dir, w := create(t, 3000)
-	must(t, w.Mark(3000))
 	for i := range uint64(3000) {
-		must(t, w.Attempt(request(i, 1, record.Outcome{Fate: record.Refused, Code: fmt.Sprint(i, strings.Repeat("x", 200))})))
+		must(t, attempt(w)(request(i, 1, record.Outcome{Fate: record.Refused, Code: fmt.Sprint(i, strings.Repeat("x", 200))})))
 	}
 	must(t, w.Close(ledger.Complete))
 	a := open(t, dir)
@@ -239,8 +350,8 @@ func TestOpenRefuses(t *testing.T) {
 		"manifest is no JSON":  {ledger.ManifestFile, "{"},
 		"future manifest":      {ledger.ManifestFile, `{"format": 2}`},
 		"foreign ledger":       {ledger.LedgerFile, "PAR1"},
-		"future ledger":        {ledger.LedgerFile, "kreplay ledger\n\x02"},
-		"no kind, checksum ok": {ledger.LedgerFile, "kreplay ledger\n\x01\x00\x51\x53\x7d\x52"},
+		"future ledger":        {ledger.LedgerFile, "kreplay ledger\n\x03"},
+		"no kind, checksum ok": {ledger.LedgerFile, "kreplay ledger\n\x02\x00\x51\x53\x7d\x52"},
 	} {
 		dir, w := create(t, 1)
 		must(t, w.Close(ledger.Stopped))
@@ -275,8 +386,7 @@ func TestSizeOfCleanRun(t *testing.T) {
 	const requests, size = 2000, 500
 	dir, w := create(t, requests*size)
 	for i := range uint64(requests) {
-		must(t, w.Mark((i+1)*size))
-		must(t, w.Attempt(request(i*size, size, record.Outcome{Fate: record.Acked})))
+		must(t, attempt(w)(request(i*size, size, record.Outcome{Fate: record.Acked})))
 	}
 	must(t, w.Close(ledger.Complete))
 	info, err := os.Stat(filepath.Join(dir, ledger.LedgerFile))
@@ -293,9 +403,8 @@ func TestSizeOfCleanRun(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	dir, w := create(f, 100)
-	must(f, w.Mark(20))
-	must(f, w.Attempt(request(0, 10, record.Outcome{Fate: record.Acked})))
-	must(f, w.Attempt(request(10, 10, record.Outcome{Fate: record.Refused, Code: "x"})))
+	must(f, attempt(w)(request(0, 10, record.Outcome{Fate: record.Acked})))
+	must(f, attempt(w)(request(10, 10, record.Outcome{Fate: record.Refused, Code: "x"})))
 	must(f, w.Close(ledger.Stopped))
 	path := filepath.Join(dir, ledger.LedgerFile)
 	b, err := os.ReadFile(path)
@@ -333,7 +442,7 @@ func BenchmarkAttempt(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := errors.Join(w.Mark(recs[0].Seq+500), w.Attempt(recs, outs)); err != nil {
+				if err := attempt(w)(recs, outs); err != nil {
 					b.Fatal(err)
 				}
 				for i := range recs {
@@ -350,7 +459,6 @@ func BenchmarkAttempt(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	const requests = 20_000
 	dir, w := create(b, requests*500)
-	must(b, w.Mark(requests*500))
 	for i := range uint64(requests) {
 		recs, outs := request(i*500, 500, record.Outcome{Fate: record.Acked})
 		var again []record.Record
@@ -360,9 +468,9 @@ func BenchmarkOpen(b *testing.B) {
 				again = append(again, recs[j])
 			}
 		}
-		must(b, w.Attempt(recs, outs))
+		must(b, attempt(w)(recs, outs))
 		_, acks := request(0, uint64(len(again)), record.Outcome{Fate: record.Acked})
-		must(b, w.Attempt(again, acks))
+		must(b, attempt(w)(again, acks))
 	}
 	must(b, w.Close(ledger.Complete))
 	b.ReportAllocs()

@@ -16,8 +16,17 @@ import (
 // Names inside a run directory.
 const (
 	ManifestFile = "manifest.json"
-	LedgerFile   = "ledger.bin"
+	LedgerFile   = "ledger.bin" // the first segment
 )
+
+// SegmentFile is the name of the n-th segment of a ledger, from 1: a run that
+// was resumed n times has n+1. Segments only ever grow, and only the last one does.
+func SegmentFile(n int) string {
+	if n == 1 {
+		return LedgerFile
+	}
+	return fmt.Sprintf("ledger.%03d.bin", n)
+}
 
 // manifestFormat grows when an older kreplay could misread the manifest.
 const manifestFormat = 1

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -44,7 +45,15 @@ func begin(t testing.TB, m Manifest) (*Writer, *memory) {
 }
 
 func readBytes(b []byte, planned uint64) (*Account, error) {
-	return read(bufio.NewReader(bytes.NewReader(b)), Manifest{Planned: planned})
+	return readFrom(bytes.NewReader(b), planned)
+}
+
+func readFrom(r io.Reader, planned uint64) (*Account, error) {
+	a := newAccount(Manifest{Planned: planned})
+	var l layers
+	err := a.segment(bufio.NewReader(r), &l)
+	a.settle(l.all())
+	return a, err
 }
 
 // model is the account as one would keep it without thinking of memory.
@@ -54,20 +63,57 @@ type model struct {
 	reason        End
 	attempts      map[uint64][]record.Outcome
 	requests      uint64
+	flight        []flying // begun and not answered, in order
 }
 
-func (m *model) attempt(recs []record.Record, outs []record.Outcome) {
-	for i, r := range recs {
-		m.attempts[r.Seq] = append(m.attempts[r.Seq], outs[i])
-	}
+type flying struct {
+	number uint64
+	recs   []record.Record
+}
+
+func (m *model) begin(number uint64, recs []record.Record) {
+	m.flight = append(m.flight, flying{number, recs})
 	m.requests++
+	for _, r := range recs {
+		m.next = max(m.next, r.Seq+1)
+	}
+}
+
+// answer is about the i-th request in flight.
+func (m *model) answer(i int, outs []record.Outcome) {
+	for j, r := range m.flight[i].recs {
+		m.attempts[r.Seq] = append(m.attempts[r.Seq], outs[j])
+	}
+	m.flight = slices.Delete(slices.Clone(m.flight), i, i+1)
+}
+
+// attempt sends one request and answers it.
+func (m *model) attempt(w *Writer, recs []record.Record, outs []record.Outcome) error {
+	number, err := w.Begin(recs)
+	if err != nil {
+		return err
+	}
+	m.begin(number, recs)
+	m.answer(len(m.flight)-1, outs)
+	return w.Answer(number, outs)
+}
+
+// window counts how often a record was in flight at the end.
+func (m *model) window(seq uint64) (n int) {
+	for _, f := range m.flight {
+		for _, r := range f.recs {
+			if r.Seq == seq {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // final returns the fate of one record as a span of count 1.
 func (m *model) final(seq uint64) Span {
 	outs := slices.Clone(m.attempts[seq])
-	acked := slices.ContainsFunc(outs, func(o record.Outcome) bool { return o.Fate == record.Acked })
-	if !m.clean && seq < m.next && !acked {
+	for range m.window(seq) {
 		outs = append(outs, record.Outcome{Fate: record.Unknown, Code: CodeCrash})
 	}
 	s := Span{First: seq, Count: 1, Fate: record.Unsent}
@@ -130,9 +176,7 @@ func (m *model) compareFates(a *Account) error {
 			if got != want {
 				return fmt.Errorf("fate %+v, want %+v", got, want)
 			}
-			if !m.clean && seq < m.next && s.Fate != record.Acked {
-				window++
-			}
+			window += uint64(m.window(seq))
 			*map[record.Fate]*uint64{record.Acked: &totals.Acked, record.Refused: &totals.Refused,
 				record.Unknown: &totals.Unknown, record.Unsent: &totals.Unsent}[s.Fate]++
 			seq++
@@ -144,11 +188,11 @@ func (m *model) compareFates(a *Account) error {
 	return nil
 }
 
-// request draws records below the mark, often in runs, and their outcomes.
+// request draws records, often in runs, and their outcomes.
 func (m *model) request(t *rapid.T) (recs []record.Record, outs []record.Outcome) {
 	for range rapid.IntRange(1, 3).Draw(t, "runs") {
-		seq := rapid.Uint64Range(0, m.next-1).Draw(t, "seq")
-		n := min(rapid.Uint64Range(1, 12).Draw(t, "count"), m.next-seq)
+		seq := rapid.Uint64Range(0, m.planned-1).Draw(t, "seq")
+		n := min(rapid.Uint64Range(1, 12).Draw(t, "count"), m.planned-seq)
 		fate := record.Fate(rapid.IntRange(0, 2).Draw(t, "fate"))
 		code := ""
 		if fate != record.Acked {
@@ -168,20 +212,8 @@ func TestAccountIsTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{planned: rapid.Uint64Range(1, 60).Draw(rt, "planned"), attempts: map[uint64][]record.Outcome{}}
 		w, f := begin(t, Manifest{Planned: m.planned})
-		for range rapid.IntRange(0, 30).Draw(rt, "steps") {
-			if m.next == 0 || rapid.IntRange(0, 3).Draw(rt, "step") == 0 {
-				next := rapid.Uint64Range(0, m.planned).Draw(rt, "next")
-				if err := w.Mark(next); err != nil {
-					rt.Fatal(err)
-				}
-				m.next = max(m.next, next)
-			} else {
-				recs, outs := m.request(rt)
-				if err := w.Attempt(recs, outs); err != nil {
-					rt.Fatal(err)
-				}
-				m.attempt(recs, outs)
-			}
+		answers := map[uint64][]record.Outcome{}
+		compare := func() {
 			a, err := readBytes(f.Bytes(), m.planned)
 			if err != nil {
 				rt.Fatal(err)
@@ -190,19 +222,37 @@ func TestAccountIsTheModel(t *testing.T) {
 				rt.Fatal(err)
 			}
 		}
+		answer := func(i int) {
+			number := m.flight[i].number
+			m.answer(i, answers[number])
+			if err := w.Answer(number, answers[number]); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		for range rapid.IntRange(0, 30).Draw(rt, "steps") {
+			if n := len(m.flight); n > 0 && rapid.Bool().Draw(rt, "answer") {
+				answer(rapid.IntRange(0, n-1).Draw(rt, "which"))
+			} else {
+				recs, outs := m.request(rt)
+				number, err := w.Begin(recs)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				m.begin(number, recs)
+				answers[number] = outs
+			}
+			compare()
+		}
 		if rapid.Bool().Draw(rt, "close") {
+			for len(m.flight) > 0 {
+				answer(0)
+			}
 			m.clean, m.reason = true, rapid.SampledFrom(ends[:]).Draw(rt, "reason")
 			if err := w.Close(m.reason); err != nil {
 				rt.Fatal(err)
 			}
 		}
-		a, err := readBytes(f.Bytes(), m.planned)
-		if err != nil {
-			rt.Fatal(err)
-		}
-		if err := m.compare(a); err != nil {
-			rt.Fatal(err)
-		}
+		compare()
 	})
 }
 
@@ -211,9 +261,6 @@ func TestLayersManyPieces(t *testing.T) {
 	const planned = 30_000
 	m := &model{planned: planned, next: planned, attempts: map[uint64][]record.Outcome{}}
 	w, f := begin(t, Manifest{Planned: planned})
-	if err := w.Mark(planned); err != nil {
-		t.Fatal(err)
-	}
 	for try := range uint64(3) { // every third record, backwards, is not acked at first
 		for seq := planned - 1; seq >= 0; seq-- {
 			if try > 0 && uint64(seq)%(try+2) != 0 {
@@ -224,10 +271,9 @@ func TestLayersManyPieces(t *testing.T) {
 				o = record.Outcome{Fate: record.Fate(2 * (uint64(seq) / 3 % 2)), Code: fmt.Sprint("try ", try)}
 			}
 			recs, outs := []record.Record{{Seq: uint64(seq)}}, []record.Outcome{o}
-			if err := w.Attempt(recs, outs); err != nil {
+			if err := m.attempt(w, recs, outs); err != nil {
 				t.Fatal(err)
 			}
-			m.attempt(recs, outs)
 		}
 	}
 	m.clean, m.reason = true, Complete // a crash window would hide the codes

@@ -15,7 +15,8 @@ import (
 // A Writer appends to the ledger of a run. It may be used by many goroutines at
 // once; each call writes at most one frame with one write, before it returns, so
 // what returned survives the death of the process. Only Sync and Close make it
-// survive the death of the machine.
+// survive the death of the machine: of what was sent since, a ledger knows nothing
+// after a power cut.
 //
 // Subtle: after a write has failed the file may end in half a frame, so nothing
 // is written behind it any more. Every later call returns the same error, and
@@ -53,14 +54,13 @@ func Create(dir string, m Manifest) (*Writer, error) {
 	if _, err := os.Lstat(filepath.Join(dir, ManifestFile)); err == nil {
 		return nil, holdsOne(dir)
 	}
-	path := filepath.Join(dir, LedgerFile)
 	// Of two who create at once, one wins here.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	f, path, err := createSegment(dir, 1)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return nil, holdsOne(dir)
 	case err != nil:
-		return nil, fmt.Errorf("ledger: %w", err)
+		return nil, err
 	}
 	w := newWriter(f, m, now)
 	if err := w.write([]byte(header)); err != nil {
@@ -72,6 +72,54 @@ func Create(dir string, m Manifest) (*Writer, error) {
 	return w, nil
 }
 
+// Resume goes on with the run of a directory, in a new segment: the ones that
+// are there stay as they are, torn or not. Only one process may write to a run.
+func Resume(dir string) (*Writer, error) {
+	m, err := ReadManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	n, err := segments(dir)
+	if err != nil {
+		return nil, err
+	}
+	f, _, err := createSegment(dir, n+1)
+	if err != nil {
+		return nil, err
+	}
+	w := newWriter(f, m, time.Now())
+	if err := w.write([]byte(header)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := errors.Join(w.Sync(), syncDir(dir)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return w, nil
+}
+
+func createSegment(dir string, n int) (*os.File, string, error) {
+	path := filepath.Join(dir, SegmentFile(n))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, path, fmt.Errorf("ledger: %w", err)
+	}
+	return f, path, nil
+}
+
+// segments counts those of a run.
+func segments(dir string) (n int, err error) {
+	for {
+		_, err := os.Lstat(filepath.Join(dir, SegmentFile(n+1)))
+		if errors.Is(err, fs.ErrNotExist) {
+			return n, nil
+		}
+		if err != nil {
+			return n, fmt.Errorf("ledger: %w", err)
+		}
+		n++
+	}
+}
+
 func holdsOne(dir string) error {
 	return fmt.Errorf("ledger: %s: already holds the ledger of a run; choose another --run-dir", dir)
 }
@@ -80,66 +128,73 @@ func newWriter(f file, m Manifest, now time.Time) *Writer {
 	return &Writer{planned: m.Planned, started: m.Started, opened: now, file: f}
 }
 
-// Mark says that every record whose seq is below next may be sent from now on.
-// Call it before the first of them is. A mark below an earlier one changes nothing.
-func (w *Writer) Mark(next uint64) error {
+// Begin writes that recs are about to be sent in one request, and returns its
+// number for Answer. Call it before the first byte is sent: after a crash it is
+// known what may have been stored, and that nothing else can have been.
+func (w *Writer) Begin(recs []record.Record) (request uint64, err error) {
+	if len(recs) == 0 {
+		return 0, errors.New("ledger: begin: a request without records")
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if next <= w.enc.next || w.err != nil {
-		return w.err
+	if w.err != nil {
+		return 0, w.err
 	}
-	if next > w.planned {
-		return fmt.Errorf("ledger: mark %d: only %d records are planned", next, w.planned)
+	for i := range recs {
+		if recs[i].Seq >= w.planned {
+			return 0, fmt.Errorf("ledger: begin: seq %d: only %d records are planned", recs[i].Seq, w.planned)
+		}
 	}
-	return w.put(w.enc.mark(w.payload[:0], next))
+	request = w.enc.sum.Requests
+	return request, w.put(w.enc.begin(w.payload[:0], w.ms(), recs))
 }
 
-// Attempt writes the outcomes of one request, one for each of recs in order.
-// Call it after every attempt, before anything is sent again.
-func (w *Writer) Attempt(recs []record.Record, outs []record.Outcome) error {
-	if len(recs) != len(outs) {
-		return fmt.Errorf("ledger: attempt: %d outcomes for %d records", len(outs), len(recs))
-	}
-	if len(recs) == 0 {
-		return nil
-	}
+// Answer writes the outcomes of a request, one for each record in order. Call
+// it after every attempt, before anything is sent again.
+func (w *Writer) Answer(request uint64, outs []record.Outcome) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return w.err
 	}
-	for i, r := range recs {
-		if r.Seq >= w.enc.next {
-			return fmt.Errorf("ledger: attempt at seq %d: not below the mark %d", r.Seq, w.enc.next)
-		}
+	if n, begun := w.enc.flight[request]; !begun || n != len(outs) {
+		return fmt.Errorf("ledger: answer to request %d: %d outcomes for %d records", request, len(outs), n)
+	}
+	for i := range outs {
 		if outs[i].Fate > record.Refused {
-			return fmt.Errorf("ledger: attempt at seq %d: fate %v is not that of an attempt", r.Seq, outs[i].Fate)
+			return fmt.Errorf("ledger: answer to request %d: fate %v is not that of an attempt", request, outs[i].Fate)
 		}
 	}
-	return w.put(w.enc.attempt(w.payload[:0], w.ms(), recs, outs))
+	return w.put(w.enc.answer(w.payload[:0], w.ms(), request, outs))
 }
 
-// Sync returns when all that was written is on stable storage.
+// Sync returns when all that was written before is on stable storage. It is not
+// called beside Close.
 func (w *Writer) Sync() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return w.err
 	}
-	if err := w.file.Sync(); err != nil {
+	w.mu.Unlock() // senders go on writing meanwhile
+	err := w.file.Sync()
+	w.mu.Lock()
+	if err != nil && w.err == nil {
 		w.err = fmt.Errorf("ledger: sync: %w", err)
 	}
 	return w.err
 }
 
-// Close says why the run ended, and closes the ledger. Every attempt must have
-// been written: of what is marked and has no attempt, a reader will say that it
-// was never sent.
+// Close says why the run ended, and closes the ledger. A request without an
+// answer is an error, and leaves the ledger as a crash does.
 func (w *Writer) Close(end End) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if errors.Is(w.err, errClosed) {
 		return w.err
+	}
+	if w.err == nil && len(w.enc.flight) > 0 {
+		w.err = fmt.Errorf("ledger: close: %d requests have no answer", len(w.enc.flight))
 	}
 	if w.err == nil {
 		payload, err := w.enc.close(w.payload[:0], w.ms(), end)

@@ -20,8 +20,9 @@ const (
 )
 
 // A Report is the JSON report, format 1. Durations are in ms, sizes in bytes.
-// What this version does not measure is null or empty: slip_ms, put_ms, lag_ms,
-// shards, aggregate, expectations.
+// What this version does not measure is null or empty: lag_ms, aggregate,
+// expectations; and what a push did not write down because it was killed:
+// slip_ms, put_ms, bytes, shards.
 type Report struct {
 	Format       int         `json:"format"`
 	Verdict      Verdict     `json:"verdict"`
@@ -49,21 +50,36 @@ type Run struct {
 
 // Push is the sending side: records by final fate, attempts counted one by one.
 type Push struct {
-	Planned          uint64     `json:"planned"`
-	Acked            uint64     `json:"acked"`
-	Refused          uint64     `json:"refused"`
-	Unknown          uint64     `json:"unknown"`
-	Unsent           uint64     `json:"unsent"`
-	Attempts         uint64     `json:"attempts"`
-	Amplification    float64    `json:"amplification"` // attempts per planned record
-	Throttled        uint64     `json:"throttled"`
-	Bytes            *uint64    `json:"bytes"`
-	Requests         uint64     `json:"requests"`
-	Seconds          float64    `json:"seconds"`
-	RecordsPerSecond float64    `json:"records_per_second"`
-	Slip             *struct{}  `json:"slip_ms"`
-	Put              *struct{}  `json:"put_ms"`
-	Shards           []struct{} `json:"shards"`
+	Planned          uint64   `json:"planned"`
+	Acked            uint64   `json:"acked"`
+	Refused          uint64   `json:"refused"`
+	Unknown          uint64   `json:"unknown"`
+	Unsent           uint64   `json:"unsent"`
+	Attempts         uint64   `json:"attempts"`
+	Amplification    float64  `json:"amplification"` // attempts per planned record
+	Throttled        uint64   `json:"throttled"`
+	Bytes            *uint64  `json:"bytes"`
+	Requests         uint64   `json:"requests"`
+	Seconds          float64  `json:"seconds"`
+	RecordsPerSecond float64  `json:"records_per_second"`
+	Slip             *Latency `json:"slip_ms"` // from when a record was due until it was sent; null without a schedule
+	Put              *Latency `json:"put_ms"`  // of requests
+	Shards           []Shard  `json:"shards"`
+}
+
+// A Latency is a distribution of times in ms.
+type Latency struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
+
+// A Shard says what went into a shard, and how many attempts it refused.
+type Shard struct {
+	ID        string `json:"id"`
+	Records   uint64 `json:"records"`
+	Bytes     uint64 `json:"bytes"`
+	Throttled uint64 `json:"throttled"`
 }
 
 // States counts records by state.

@@ -24,6 +24,13 @@ func Text(w io.Writer, r Report) error {
 	fmt.Fprintf(&b, "\npush   %s planned, %s acked, %s refused, %s unknown, %s unsent\n", Count(p.Planned), Count(p.Acked), Count(p.Refused), Count(p.Unknown), Count(p.Unsent))
 	fmt.Fprintf(&b, "       %s attempts in %s requests, %.3f a record, %s throttled; %.1f s, %s records/s\n", Count(p.Attempts), Count(p.Requests),
 		p.Amplification, Count(p.Throttled), p.Seconds, Count(uint64(p.RecordsPerSecond)))
+	if p.Put != nil {
+		fmt.Fprintf(&b, "       requests took %.1f ms at p50, %.1f at p99, %.1f at most", p.Put.P50, p.Put.P99, p.Put.Max)
+		if p.Slip != nil {
+			fmt.Fprintf(&b, "; records were late by %.1f ms at p50, %.1f at p99, %.1f at most", p.Slip.P50, p.Slip.P99, p.Slip.Max)
+		}
+		b.WriteByte('\n')
+	}
 	for _, s := range r.Stages {
 		fmt.Fprintf(&b, "%-6s %s objects, %s bytes, %s rows: %s delivered, %s mutated, %s rejected, %s missing, %s in flight, %s undecided, %s absent\n", s.Name,
 			Count(uint64(s.Objects)), Count(uint64(s.Bytes)), Count(s.Rows), Count(s.Delivered), Count(s.Mutated), Count(s.Rejected), Count(s.Missing), Count(s.InFlight), Count(s.Undecided), Count(s.Absent))

@@ -1,0 +1,462 @@
+package batch
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"kreplay/pkg/pace"
+	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
+)
+
+// Limits of a shard (aws-sdk-go-v2 kinesis v1.56.12, api_op_PutRecords.go); the
+// documentation mixes MB and MiB, this is the lower.
+const (
+	ShardRecords = 1000      // records a second
+	ShardBytes   = 1_000_000 // data and keys a second
+)
+
+// How records are sent again.
+const (
+	backoffBase = 50 * time.Millisecond // full jitter in [0, base·2^n) after n in a row
+	backoffMost = 5 * time.Second
+	// DefaultAttempts and DefaultAge are when a record is given up: an on-demand
+	// stream may refuse for 15 minutes while it grows (developer guide,
+	// how-do-i-size-a-stream).
+	DefaultAttempts = 100
+	DefaultAge      = 20 * time.Minute
+)
+
+// linger is how long a request waits for more records, from its first one on.
+const linger = 3 * time.Millisecond
+
+// Idle is the wait of a dispatcher that has nothing to wait for but an offer or
+// a settlement.
+const Idle = time.Hour
+
+// copyFrom is how many records of a shard wait before the data of the next is
+// copied: it would keep a generator's whole chunk in memory for long.
+const copyFrom = 256
+
+// A Config shapes a Dispatcher. Zero values stand for no limit, unless told.
+type Config struct {
+	Limits   Limits  // of a request
+	Records  int     // held at most, waiting or in flight; 0: 32768
+	Bytes    int     // likewise data and keys; 0: 12 MiB. A record above it is held alone
+	Requests int     // in flight at most; 0: 1
+	Share    float64 // of each shard's limits that may be used, as in 0.95; 0: all
+	Rate     pace.Profile
+	ByteRate pace.Profile
+	Hold     bool          // a record of unknown fate is not sent again
+	Ordered  bool          // a user's records one by one, in order of seq
+	Attempts int           // at a record; 0: DefaultAttempts
+	Age      time.Duration // from a record's first attempt on; 0: DefaultAge
+	Seed     uint64        // of the jitter
+	// Sent is told of every record when it is first sent: how long after it was
+	// due. nil: nobody asks.
+	Sent func(slip time.Duration)
+}
+
+// A Dispatcher holds records until they may be sent, and until their fate is
+// known. Records come in the order of seq; they wait for their shard, in that
+// order, and each shard goes as fast as it can, whatever the others do. A
+// record that is refused, or whose fate is unknown, is sent again. The same
+// calls give the same answers. It is not safe for concurrent use.
+//
+// Without a call of Route there are no shards: only the limits of the whole hold.
+//
+// With Config.Ordered a user has at most one record in flight, not only one
+// request: Kinesis stores the records behind one that it refuses. So a user
+// goes no faster than a record a round trip, and many users have to be under way.
+type Dispatcher struct {
+	cfg    Config
+	luck   *rand.Rand
+	rate   pace.Bucket
+	bytes  pace.Bucket
+	window pace.Window
+	most   Limits // of a request, by what has turned out too large
+
+	shards  []shard
+	routes  *stream.Map // nil: no shards
+	turn    int         // shard that is next
+	slots   []slot
+	free    int32 // first free slot, or none
+	users   map[uint32]list
+	parked  keyedHeap // by time: to be sent again then
+	open    *Request  // being filled
+	spare   []*Request
+	flying  int // requests
+	held    int // records
+	size    int // their bytes
+	waiting int // records for which a shard has a turn
+	ended   bool
+
+	pause    time.Duration // nothing is sent before
+	failures int           // calls without an answer in a row
+	health   health
+	key      routeKey
+	recent   recent
+	counts   Counts
+	past     map[string]*Shard // of shards that are no more, and of those that acked unasked
+}
+
+// none is the end of a list of slots.
+const none = -1
+
+// A slot is a record that is held. Slots are linked, so that a record does not
+// move while it waits.
+type slot struct {
+	rec   record.Record
+	first time.Duration // when it was first sent
+	next  int32
+	shard int32
+	tries int32
+	state state
+}
+
+type state uint8
+
+const (
+	stateFree state = iota
+	stateQueued
+	stateUser // behind another record of its user
+	stateParked
+	stateFlying // or in the open request
+)
+
+// list is a queue of slots.
+type list struct{ head, tail int32 }
+
+var empty = list{none, none}
+
+// A Request is what Take gives and Settle takes back.
+type Request struct {
+	Recs  []record.Record
+	Bytes int // data and keys
+
+	slots []int32
+	began time.Duration // first record
+	taken time.Duration
+	full  bool
+	queue bool // the window was full when it was taken
+}
+
+// New returns a Dispatcher that holds nothing.
+func New(cfg Config) *Dispatcher {
+	if cfg.Records == 0 {
+		cfg.Records = 32768
+	}
+	if cfg.Bytes == 0 {
+		cfg.Bytes = 12 << 20
+	}
+	if cfg.Attempts == 0 {
+		cfg.Attempts = DefaultAttempts
+	}
+	if cfg.Age == 0 {
+		cfg.Age = DefaultAge
+	}
+	if cfg.Share == 0 {
+		cfg.Share = 1
+	}
+	return &Dispatcher{
+		cfg: cfg, luck: rand.New(rand.NewPCG(cfg.Seed, 0)), most: cfg.Limits, free: none,
+		rate: pace.NewBucket(cfg.Rate, 0), bytes: pace.NewBucket(cfg.ByteRate, 0), window: pace.NewWindow(cfg.Requests),
+		shards: []shard{newShard("", 0, 0)}, open: &Request{}, users: map[uint32]list{}, past: map[string]*Shard{},
+		health: health{unset, unset},
+	}
+}
+
+// Room says whether Offer would take a record.
+func (d *Dispatcher) Room() bool {
+	return d.held == 0 || d.held < d.cfg.Records && d.size < d.cfg.Bytes
+}
+
+// Offer takes r, which comes after all that were offered before. The caller
+// sees to it that there is room.
+func (d *Dispatcher) Offer(r *record.Record) error {
+	if err := d.cfg.Limits.Check(r); err != nil {
+		return err
+	}
+	to, err := d.route(r)
+	if err != nil {
+		return err
+	}
+	i := d.take()
+	s := &d.slots[i]
+	s.rec, s.shard, s.next, s.tries = *r, to, none, 0
+	sh := &d.shards[to]
+	if sh.waiting >= copyFrom {
+		s.rec.Data = append(make([]byte, 0, len(r.Data)), r.Data...)
+	}
+	d.held++
+	d.size += r.Size()
+	d.recent.offer(r.Due)
+	if d.cfg.Ordered {
+		behind, busy := d.users[r.ID.User]
+		if busy {
+			s.state = stateUser
+			d.append(&behind, i)
+			d.users[r.ID.User] = behind
+			return nil
+		}
+		d.users[r.ID.User] = empty
+	}
+	d.queue(i)
+	return nil
+}
+
+// End says that no more will be offered.
+func (d *Dispatcher) End() { d.ended = true }
+
+// Done says that nothing more is to be sent, and nothing is in flight.
+func (d *Dispatcher) Done() bool { return d.ended && d.held == 0 }
+
+// take returns a free slot.
+func (d *Dispatcher) take() int32 {
+	i := d.free
+	if i == none {
+		d.slots = append(d.slots, slot{})
+		return int32(len(d.slots) - 1)
+	}
+	d.free = d.slots[i].next
+	return i
+}
+
+// release frees a slot, and lets its user go on.
+func (d *Dispatcher) release(i int32) {
+	s := &d.slots[i]
+	user := s.rec.ID.User
+	d.held--
+	d.size -= s.rec.Size()
+	*s = slot{next: d.free}
+	d.free = i
+	if !d.cfg.Ordered {
+		return
+	}
+	behind := d.users[user]
+	next := behind.head
+	if next == none {
+		delete(d.users, user)
+		return
+	}
+	behind.head = d.slots[next].next
+	if behind.head == none {
+		behind.tail = none
+	}
+	d.users[user] = behind
+	d.again(next)
+}
+
+func (d *Dispatcher) append(l *list, i int32) {
+	d.slots[i].next = none
+	if l.tail == none {
+		l.head = i
+	} else {
+		d.slots[l.tail].next = i
+	}
+	l.tail = i
+}
+
+// queue puts a slot at the end of its shard's queue.
+func (d *Dispatcher) queue(i int32) {
+	s := &d.slots[i]
+	s.state = stateQueued
+	sh := &d.shards[s.shard]
+	d.append(&sh.queue, i)
+	sh.waiting++
+	d.waiting++
+}
+
+// again puts a slot at its place by seq, before what is queued behind it.
+func (d *Dispatcher) again(i int32) {
+	s := &d.slots[i]
+	s.state = stateQueued
+	sh := &d.shards[s.shard]
+	sh.again.push(keyed{s.rec.Seq, i})
+	sh.waiting++
+	d.waiting++
+}
+
+// park has a slot wait until a time before it is queued again.
+func (d *Dispatcher) park(i int32, until time.Duration) {
+	d.slots[i].state = stateParked
+	d.parked.push(keyed{uint64(until), i})
+}
+
+// Take returns a request that is to be sent now, or how long nothing is. A
+// request is given as soon as it is full, or has waited for more a little.
+func (d *Dispatcher) Take(now time.Duration) (*Request, time.Duration) {
+	if d.flying >= d.window.Size() {
+		return nil, Idle
+	}
+	wait := time.Duration(Idle)
+	for len(d.parked) > 0 {
+		if until := time.Duration(d.parked[0].key); until > now {
+			wait = until - now
+			break
+		}
+		d.again(d.parked.pop().slot)
+	}
+	if d.pause > now {
+		return nil, d.pause - now
+	}
+	r := d.open
+	if !r.full {
+		wait = min(wait, d.fill(now))
+	}
+	switch left := r.began + linger - now; {
+	case len(r.Recs) == 0:
+		return nil, wait
+	case !r.full && left > 0 && !(d.ended && d.waiting == 0):
+		return nil, min(wait, left)
+	}
+	d.open = d.blank()
+	d.flying++
+	r.taken, r.queue = now, d.flying >= d.window.Size()
+	d.depart(r, now)
+	return r, 0
+}
+
+// depart notes when each record was first sent.
+func (d *Dispatcher) depart(r *Request, now time.Duration) {
+	for _, i := range r.slots {
+		s := &d.slots[i]
+		if s.tries++; s.tries > 1 {
+			continue
+		}
+		s.first = now
+		if d.cfg.Sent != nil {
+			d.cfg.Sent(now - s.rec.Due)
+		}
+	}
+}
+
+func (d *Dispatcher) blank() *Request {
+	n := len(d.spare)
+	if n == 0 {
+		return &Request{}
+	}
+	r := d.spare[n-1]
+	d.spare = d.spare[:n-1]
+	return r
+}
+
+// fill moves records that may be sent into the open request, and tells when
+// more may be.
+func (d *Dispatcher) fill(now time.Duration) (wait time.Duration) {
+	wait = Idle
+	if d.waiting == 0 {
+		return wait
+	}
+	d.rate.Level(now)
+	d.bytes.Level(now)
+	if w := max(d.rate.Wait(float64(min(d.waiting, d.most.Records))), d.bytes.Wait(float64(d.size))); w > 0 {
+		return w
+	}
+	// One shard that has saved up enough makes a request; the others join it.
+	going := len(d.open.Recs) > 0
+	for i := range d.shards {
+		w := d.ready(&d.shards[i], now)
+		wait = min(wait, w)
+		going = going || w == 0
+	}
+	if !going {
+		return wait
+	}
+	wait = Idle
+	for range d.shards {
+		if d.turn++; d.turn >= len(d.shards) {
+			d.turn = 0
+		}
+		w, more := d.draw(&d.shards[d.turn], now)
+		wait = min(wait, w)
+		if !more {
+			break
+		}
+	}
+	return wait
+}
+
+// ready says how long until it is worth a request to send to sh; 0: now.
+func (d *Dispatcher) ready(sh *shard, now time.Duration) time.Duration {
+	if sh.waiting == 0 {
+		return Idle
+	}
+	if sh.until > now {
+		return sh.until - now
+	}
+	if due := d.slots[d.head(sh)].rec.Due; due > now {
+		return due - now
+	}
+	sh.recover(now)
+	sh.records.Level(now)
+	sh.bytes.Level(now)
+	return max(sh.records.Wait(float64(sh.waiting)), sh.bytes.Wait(ShardBytes))
+}
+
+// draw moves what sh may send into the open request. It returns when sh has
+// more, and whether the request and the rate have room for others.
+func (d *Dispatcher) draw(sh *shard, now time.Duration) (wait time.Duration, more bool) {
+	if sh.waiting == 0 || sh.until > now {
+		return d.ready(sh, now), true
+	}
+	r := d.open
+	records, bytes := sh.records.Level(now), sh.bytes.Level(now)
+	for sh.waiting > 0 {
+		i := d.head(sh)
+		rec := &d.slots[i].rec
+		n := rec.Size()
+		switch {
+		case rec.Due > now:
+			return rec.Due - now, true
+		case records < 1:
+			return sh.records.Wait(float64(sh.waiting)), true
+		case bytes <= 0:
+			return sh.bytes.Wait(ShardBytes), true
+		case d.rate.Level(now) < 1 || d.bytes.Level(now) <= 0:
+			return max(d.rate.Wait(float64(d.waiting)), d.bytes.Wait(float64(d.size))), false
+		case len(r.Recs) > 0 && r.Bytes+n > d.most.RequestBytes:
+			r.full = true
+			return 0, false
+		}
+		d.unqueue(sh)
+		if len(r.Recs) == 0 {
+			r.began = now
+		}
+		r.Recs, r.slots, r.Bytes = append(r.Recs, *rec), append(r.slots, i), r.Bytes+n
+		d.slots[i].state = stateFlying
+		sh.records.Take(1)
+		sh.bytes.Take(float64(n))
+		d.rate.Take(1)
+		d.bytes.Take(float64(n))
+		records, bytes = records-1, bytes-float64(n)
+		if len(r.Recs) >= d.most.Records {
+			r.full = true
+			return 0, false
+		}
+	}
+	return Idle, true
+}
+
+// head is the slot of the lowest seq that waits for sh; there is one.
+func (d *Dispatcher) head(sh *shard) int32 {
+	i := sh.queue.head
+	if len(sh.again) > 0 && (i == none || sh.again[0].key < d.slots[i].rec.Seq) {
+		return sh.again[0].slot
+	}
+	return i
+}
+
+// unqueue drops the head.
+func (d *Dispatcher) unqueue(sh *shard) {
+	sh.waiting--
+	d.waiting--
+	if i := d.head(sh); len(sh.again) > 0 && sh.again[0].slot == i {
+		sh.again.pop()
+		return
+	}
+	sh.queue.head = d.slots[sh.queue.head].next
+	if sh.queue.head == none {
+		sh.queue.tail = none
+	}
+}

@@ -1,0 +1,73 @@
+package batch
+
+import "time"
+
+// How often the map of shards is read anew.
+const (
+	refreshEvery = 3 * time.Minute
+	refreshSoon  = time.Second      // when a shard is not in the map
+	refreshDoubt = 10 * time.Second // when a shard throttles that should not
+)
+
+// recent is what is remembered of the last seconds.
+type recent struct {
+	seconds    [dueSeconds]second
+	unexpected bool          // an ack came from a shard that is not in the map
+	read       time.Duration // when the map was read, or that was tried
+}
+
+// dueSeconds is more than the records held are due in, or the rate wanted does not matter.
+const dueSeconds = 64
+
+type second struct{ number, records uint64 }
+
+func (r *recent) refreshed(now time.Duration) { r.read, r.unexpected = now, false }
+
+// offer notes when a record is due.
+func (r *recent) offer(due time.Duration) {
+	n := uint64(due / time.Second)
+	s := &r.seconds[n%dueSeconds]
+	if s.number != n {
+		*s = second{number: n}
+	}
+	s.records++
+}
+
+// Stale says that the map of shards is to be read anew.
+func (d *Dispatcher) Stale(now time.Duration) bool {
+	age := now - d.recent.read
+	switch {
+	case d.routes == nil:
+		return false
+	case d.recent.unexpected:
+		return age >= refreshSoon
+	case age >= refreshEvery:
+		return true
+	case age < refreshDoubt:
+		return false
+	}
+	for i := range d.shards {
+		if s := &d.shards[i]; s.struck > d.recent.read && s.limit < s.nominal*0.75 {
+			return true
+		}
+	}
+	return false
+}
+
+// Refreshed says that the map could not be read, or was the same.
+func (d *Dispatcher) Refreshed(now time.Duration) { d.recent.refreshed(now) }
+
+// Wanted is how many records a second schedule and rate ask for at now; 0: as
+// many as possible.
+func (d *Dispatcher) Wanted(now time.Duration, scheduled bool) (wanted float64) {
+	if d.cfg.Rate != nil {
+		wanted = d.cfg.Rate.Rate(now)
+	}
+	if n := uint64(now / time.Second); scheduled && n > 0 {
+		due := d.recent.seconds[(n-1)%dueSeconds] // the last second that is over
+		if due.number == n-1 && (wanted == 0 || float64(due.records) < wanted) {
+			wanted = float64(due.records)
+		}
+	}
+	return wanted
+}

@@ -1,0 +1,88 @@
+package replay
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"kreplay/pkg/generate"
+	"kreplay/pkg/ledger"
+	"kreplay/pkg/record"
+	"kreplay/pkg/scenario"
+)
+
+// Reopen returns the job of a run directory, as it was when the run began, to
+// go on with it.
+func Reopen(dir string) (*Job, ledger.Manifest, error) {
+	m, err := ledger.ReadManifest(dir)
+	if err != nil {
+		return nil, m, err
+	}
+	job, err := reopen(dir, m.ScenarioFile, m.Set)
+	return job, m, err
+}
+
+// again prepares the rest of a run.
+func again(job *Job, cfg *PushConfig) (*push, error) {
+	led, err := ledger.Open(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	m := led.Manifest
+	if m.Stream != cfg.Target.Stream {
+		return nil, fmt.Errorf("replay: %s: the run went to stream %s, not to %s", cfg.Dir, m.Stream, cfg.Target.Stream)
+	}
+	plan, err := job.Plan(generate.Run{ID: m.Run, Anchor: m.Anchor})
+	if err != nil {
+		return nil, err
+	}
+	if got := fmt.Sprintf("%x", plan.Digest); got != m.Digest {
+		return nil, fmt.Errorf("replay: %s: the scenario has changed since the run began (digest %s, was %s)", cfg.Dir, got, m.Digest)
+	}
+	cfg.RunID, cfg.Anchor = m.Run, m.Anchor
+	cfg.Slice = generate.Slice{Index: m.Worker.Index, Of: m.Worker.Of}
+	p, err := newPush(job, plan, cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.resumed = newResumed(led, job.Scenario.Stream.OnUnknown)
+	if p.before, err = ReadStats(cfg.Dir); err != nil {
+		return nil, err
+	}
+	p.ledger, err = ledger.Resume(cfg.Dir)
+	return p, err
+}
+
+// resumed knows what of a run is still to be sent.
+type resumed struct {
+	spans  []ledger.Span // without what is not sent again
+	wanted uint64        // records
+	shift  time.Duration // the schedule goes on where the first of them is due
+	begun  bool
+}
+
+func newResumed(led *ledger.Account, unknown scenario.Policy) *resumed {
+	r := &resumed{spans: slices.Collect(led.Fates())}
+	r.spans = slices.DeleteFunc(r.spans, func(s ledger.Span) bool {
+		return s.Fate == record.Acked || s.Fate == record.Unknown && unknown == scenario.Hold
+	})
+	for _, s := range r.spans {
+		r.wanted += s.Count
+	}
+	return r
+}
+
+// wants says whether rec is to be sent, and when. Records come in order of seq.
+func (r *resumed) wants(rec *record.Record) bool {
+	for len(r.spans) > 0 && r.spans[0].First+r.spans[0].Count <= rec.Seq {
+		r.spans = r.spans[1:]
+	}
+	if len(r.spans) == 0 || rec.Seq < r.spans[0].First {
+		return false
+	}
+	if !r.begun {
+		r.begun, r.shift = true, rec.Due
+	}
+	rec.Due -= r.shift
+	return true
+}

@@ -1,0 +1,293 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kreplay/pkg/batch"
+	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
+)
+
+const (
+	// grace is how long an interrupted push waits for answers.
+	grace = 25 * time.Second
+	// deadAfter is how long no call may be answered.
+	deadAfter = 5 * time.Minute
+	// syncEvery is how much of a ledger a power cut may cost.
+	syncEvery = time.Second
+	// lookEvery is how often guards look at least.
+	lookEvery = time.Second
+	// chunk is how many records are offered at once.
+	chunk = 256
+)
+
+var errGrace = errors.New("no answer came in the time that is left after an interruption")
+
+// run reads as the pipeline does: generate, wait for the turn, put, record.
+func (p *push) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.begun = time.Now()
+	p.readShards(ctx)
+	puts, release := outlive(ctx, grace)
+	defer release()
+	requests := make(chan *batch.Request, p.requests) // as many as may be in flight: sending never blocks
+	var g errgroup.Group
+	part := func(do func() error) {
+		g.Go(func() error {
+			err := do()
+			if err != nil {
+				cancel(err)
+			}
+			return err
+		})
+	}
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	part(func() error { return p.generate(ctx) })
+	part(func() error { return p.turns(ctx, requests) })
+	part(func() error { return p.keepSynced(ended) })
+	var senders sync.WaitGroup
+	for range p.requests {
+		senders.Add(1)
+		part(func() error {
+			defer senders.Done()
+			return p.send(ctx, puts, requests)
+		})
+	}
+	senders.Wait()
+	end()
+	if err := g.Wait(); err != nil {
+		return context.Cause(ctx) // the first one
+	}
+	return nil
+}
+
+// outlive returns a context that ends a while after ctx does, not with it.
+func outlive(ctx context.Context, by time.Duration) (longer context.Context, release func()) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	timer := make(chan *time.Timer, 1)
+	stop := context.AfterFunc(ctx, func() {
+		timer <- time.AfterFunc(by, func() { cancel(errGrace) })
+	})
+	return longer, func() {
+		if !stop() {
+			(<-timer).Stop()
+		}
+		cancel(nil)
+	}
+}
+
+func (p *push) now() time.Duration { return time.Since(p.begun) }
+
+// generate offers the records.
+func (p *push) generate(ctx context.Context) error {
+	recs := make([]record.Record, 0, chunk)
+	for r := range p.plan.Records(p.slice) {
+		if p.resumed != nil && !p.resumed.wants(&r) {
+			continue
+		}
+		if recs = append(recs, r); len(recs) < chunk {
+			continue
+		}
+		if err := p.offer(ctx, recs); err != nil {
+			return err
+		}
+		recs = recs[:0]
+	}
+	if err := p.offer(ctx, recs); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.dispatch.End()
+	p.mu.Unlock()
+	tell(p.wake)
+	return nil
+}
+
+func (p *push) offer(ctx context.Context, recs []record.Record) error {
+	for len(recs) > 0 {
+		n := 0
+		var err error
+		p.mu.Lock()
+		for n < len(recs) && err == nil && p.dispatch.Room() {
+			err = p.dispatch.Offer(&recs[n])
+			n++
+		}
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		tell(p.wake)
+		if recs = recs[n:]; len(recs) == 0 {
+			break
+		}
+		select {
+		case <-p.room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// tell wakes who waits for c, now or next time.
+func tell(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// turns hands requests to the senders when it is their turn.
+func (p *push) turns(ctx context.Context, requests chan<- *batch.Request) error {
+	defer close(requests)
+	var refresh sync.WaitGroup
+	defer refresh.Wait()
+	refreshing := make(chan struct{}, 1)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		t, err := p.turn()
+		switch {
+		case err != nil:
+			return err
+		case t.done:
+			return nil
+		case t.request != nil:
+			requests <- t.request
+			continue
+		}
+		if t.stale && len(refreshing) == 0 {
+			refreshing <- struct{}{}
+			refresh.Go(func() {
+				p.readShards(ctx)
+				<-refreshing
+			})
+		}
+		timer.Reset(min(t.wait, lookEvery))
+		select {
+		case <-p.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// turn is what is to be done now.
+type turn struct {
+	request *batch.Request
+	wait    time.Duration
+	stale   bool // the map of shards is to be read anew
+	done    bool
+}
+
+func (p *push) turn() (t turn, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if p.guard > 0 && p.dispatch.Throttled(now) >= p.guard {
+		return t, fmt.Errorf("%w: stream %s has answered nothing but throttles for %v (guard.throttled_for); give it more shards, or send less with --rate",
+			ErrGuard, p.target.Stream, p.guard)
+	}
+	if p.dispatch.Failing(now) >= deadAfter {
+		return t, fmt.Errorf("replay: stream %s: no call has been answered for %v; check the network and the endpoint, then go on with push --resume", p.target.Stream, deadAfter)
+	}
+	t.request, t.wait = p.dispatch.Take(now)
+	t.stale, t.done = p.dispatch.Stale(now), p.dispatch.Done()
+	return t, nil
+}
+
+// send puts requests, one attempt each, and writes down what became of them.
+func (p *push) send(ctx, puts context.Context, requests <-chan *batch.Request) error {
+	for r := range requests {
+		if ctx.Err() != nil {
+			continue // it was not begun: its records stay unsent
+		}
+		number, err := p.ledger.Begin(r.Recs)
+		if err != nil {
+			return err
+		}
+		begun := time.Now()
+		outs, fatal := p.target.Sink.Put(puts, r.Recs)
+		took := time.Since(begun)
+		// On disk before anything is sent again.
+		if err := errors.Join(fatal, p.ledger.Answer(number, outs)); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		observe(p.put, took)
+		p.dispatch.Settle(p.now(), r, outs)
+		p.mu.Unlock()
+		tell(p.wake)
+		tell(p.room)
+	}
+	return nil
+}
+
+// keepSynced puts the ledger on stable storage once a second.
+func (p *push) keepSynced(ended context.Context) error {
+	tick := time.NewTicker(syncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := p.ledger.Sync(); err != nil {
+				return err
+			}
+		case <-ended.Done():
+			return nil
+		}
+	}
+}
+
+// readShards reads the map of shards. Where it cannot be read, what is known
+// stays; where nothing is known, only the limits of the whole hold.
+func (p *push) readShards(ctx context.Context) {
+	if p.target.Shards == nil {
+		return
+	}
+	shards, err := p.target.Shards(ctx)
+	var m *stream.Map
+	if err == nil {
+		m, err = stream.NewMap(shards) // fails in the middle of a reshard
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		err = p.dispatch.Route(m, p.now())
+	} else {
+		p.dispatch.Refreshed(p.now())
+	}
+	if err != nil && len(p.dispatch.Shards()) == 0 {
+		p.unpaced = err.Error()
+	}
+	tell(p.wake)
+}
+
+func (p *push) progress() Progress {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.dispatch.Counts()
+	progress := Progress{
+		Phase: PhasePush, Done: c.Acked, Total: p.total, Bytes: c.Bytes, Refused: c.Refused, Unknown: c.Unknown,
+		Hottest: p.dispatch.Hottest(), Slip: microseconds(p.slip.ValueAtQuantile(99)),
+	}
+	if p.resumed != nil {
+		progress.Total = p.resumed.wanted
+	}
+	if n := c.Acked + c.Refused + c.Unknown; n > 0 {
+		progress.Throttled = float64(c.Throttled) / float64(n)
+	}
+	if !p.begun.IsZero() {
+		progress.Wanted = p.dispatch.Wanted(p.now(), p.paced)
+	}
+	return progress
+}
