@@ -176,7 +176,7 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(),
 	}
 	dispatch := batch.Config{
-		Limits: limits, Requests: p.requests, Rate: rate, ByteRate: bytes, Seed: rand.Uint64(),
+		Limits: limits, Records: held(p.requests), Requests: p.requests, Rate: rate, ByteRate: bytes, Seed: rand.Uint64(),
 		Share: float64(sc.Limits.PerShard) / float64(scenario.Whole),
 		Hold:  sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser,
 	}
@@ -186,6 +186,10 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	p.dispatch = batch.New(dispatch)
 	return p, nil
 }
+
+// held is how many records wait or are in flight: what can be in flight, and a
+// little more to choose from.
+func held(requests int) int { return min((requests+8)*batch.MaxRecords, 32768) }
 
 // ceiling is the profile of a limit; 0: none.
 func ceiling(profile pace.Profile, limit uint64) (pace.Profile, error) {

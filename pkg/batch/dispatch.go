@@ -35,7 +35,8 @@ const linger = 3 * time.Millisecond
 const Idle = time.Hour
 
 // copyFrom is how many records of a shard wait before the data of the next is
-// copied: it would keep a generator's whole chunk in memory for long.
+// copied: while the other shards go on, it would keep a generator's whole chunk
+// in memory.
 const copyFrom = 256
 
 // A Config shapes a Dispatcher. Zero values stand for no limit, unless told.
@@ -185,7 +186,7 @@ func (d *Dispatcher) Offer(r *record.Record) error {
 	s := &d.slots[i]
 	s.rec, s.shard, s.next, s.tries = *r, to, none, 0
 	sh := &d.shards[to]
-	if sh.waiting >= copyFrom {
+	if d.routes != nil && sh.waiting >= copyFrom {
 		s.rec.Data = append(make([]byte, 0, len(r.Data)), r.Data...)
 	}
 	d.held++
