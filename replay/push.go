@@ -150,6 +150,7 @@ type push struct {
 	dispatch *batch.Dispatcher
 	slip     *hdrhistogram.Histogram // µs
 	put      *hdrhistogram.Histogram // µs
+	looked   time.Duration           // when guards that cost something were looked at
 	unpaced  string                  // why shards are not paced although they were to be
 }
 

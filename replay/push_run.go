@@ -19,6 +19,9 @@ const (
 	grace = 25 * time.Second
 	// deadAfter is how long no call may be answered.
 	deadAfter = 5 * time.Minute
+	// dryAfter is how long a shard may refuse all: an on-demand stream does for 15
+	// minutes while it grows (developer guide, how-do-i-size-a-stream).
+	dryAfter = 20 * time.Minute
 	// syncEvery is how much of a ledger a power cut may cost.
 	syncEvery = time.Second
 	// lookEvery is how often guards look at least.
@@ -199,6 +202,12 @@ func (p *push) turn() (t turn, err error) {
 	}
 	if p.dispatch.Failing(now) >= deadAfter {
 		return t, fmt.Errorf("replay: stream %s: no call has been answered for %v; check the network and the endpoint, then go on with push --resume", p.target.Stream, deadAfter)
+	}
+	if now-p.looked >= lookEvery {
+		p.looked = now
+		if id, dry := p.dispatch.Dry(now, dryAfter); dry {
+			return t, fmt.Errorf("replay: stream %s: shard %s has refused every record for %v; is another producer using all of it? go on with push --resume", p.target.Stream, id, dryAfter)
+		}
 	}
 	t.request, t.wait = p.dispatch.Take(now)
 	t.stale, t.done = p.dispatch.Stale(now), p.dispatch.Done()

@@ -34,7 +34,6 @@ type Limits struct {
 	RecordBytes  int // data and key of a record
 }
 
-
 // Check says why no request can hold r; nil: one can.
 func (l Limits) Check(r *record.Record) error {
 	if n, most := r.Size(), min(l.RecordBytes, l.RequestBytes); n > most {

@@ -308,7 +308,7 @@ func (d *Dispatcher) Take(now time.Duration) (*Request, time.Duration) {
 	switch left := r.began + linger - now; {
 	case len(r.Recs) == 0:
 		return nil, wait
-	case !r.full && left > 0 && !(d.ended && d.waiting == 0):
+	case !r.full && left > 0 && (!d.ended || d.waiting > 0):
 		return nil, min(wait, left)
 	}
 	d.open = d.blank()

@@ -98,7 +98,7 @@ func (d *Dispatcher) resolve(now, retry time.Duration, i int32, o *record.Outcom
 		d.release(i)
 	case retry > now:
 		d.park(i, retry)
-	case o.Fate == record.Unknown: // an entry that failed in a request that did not
+	case o.Fate == record.Unknown, d.routes == nil: // an entry that failed in a request that did not
 		d.park(i, now+d.jitter(int(s.tries)-1))
 	default:
 		d.again(i)
@@ -164,7 +164,9 @@ func (h *health) note(now time.Duration, r *Request, outs []record.Outcome, answ
 }
 
 // Throttled is how long there has been nothing but throttles.
-func (d *Dispatcher) Throttled(now time.Duration) time.Duration { return since(d.health.throttled, now) }
+func (d *Dispatcher) Throttled(now time.Duration) time.Duration {
+	return since(d.health.throttled, now)
+}
 
 // Failing is how long no call has been answered, since the first that was not.
 func (d *Dispatcher) Failing(now time.Duration) time.Duration { return since(d.health.failing, now) }

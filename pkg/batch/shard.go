@@ -41,6 +41,7 @@ type shard struct {
 	recovered time.Duration // when the limit grew last
 	gained    float64       // records since struck; bytes count as the records they keep out
 
+	dry     time.Duration // since when it has refused all
 	until   time.Duration // backoff
 	strikes int
 
@@ -49,7 +50,7 @@ type shard struct {
 
 // newShard returns the shard with a part of the limits; 0: without limits.
 func newShard(id string, part float64, now time.Duration) shard {
-	s := shard{total: Shard{ID: id}, queue: empty, struck: unset, nominal: part * ShardRecords, limit: part * ShardRecords}
+	s := shard{total: Shard{ID: id}, queue: empty, struck: unset, dry: unset, nominal: part * ShardRecords, limit: part * ShardRecords}
 	if part > 0 {
 		s.records = pace.NewSteadyBucket(part*ShardRecords, now)
 		s.bytes = pace.NewSteadyBucket(part*ShardBytes, now)
@@ -58,10 +59,12 @@ func newShard(id string, part float64, now time.Duration) shard {
 }
 
 const (
-	growth     = 0.01            // of the nominal limit a second
-	growFaster = 5 * time.Second // after each the growth doubles
-	margin     = 0.95            // of what the shard gave
-	luckShare  = 0.02            // without nominal limits so few refusals mean nothing
+	floor       = 10                     // records a second: less would find out too late that there is room again
+	growth      = 0.01                   // of the nominal limit a second
+	growFaster  = 5 * time.Second        // after each the growth doubles
+	margin      = 0.95                   // of what the shard gave
+	luckShare   = 0.05                   // without nominal limits fewer refusals mean nothing
+	strikeEvery = 250 * time.Millisecond // likewise more often
 )
 
 // answer learns from a request that was taken at that time.
@@ -74,32 +77,50 @@ func (s *shard) answer(now, taken time.Duration, luck *rand.Rand) {
 	if s.got > 0 && taken >= s.struck {
 		s.strikes = 0
 	}
-	hit := s.hit
+	switch {
+	case s.got > 0:
+		s.dry = unset
+	case s.dry == unset:
+		s.dry = now
+	}
+	hit, got := s.hit, s.got
 	s.hit, s.got, s.gotBytes = 0, 0, 0
 	if hit == 0 || s.struck != unset && taken < s.struck {
 		return // an older request tells nothing new
 	}
-	s.strikes++
-	s.until = now + backoff(s.strikes-1, luck.Int64N)
-	if s.nominal == 0 && refused < luckShare {
-		return
+	if s.nominal > 0 || got == 0 {
+		s.strikes++
+		s.until = now + backoff(s.strikes-1, luck.Int64N)
 	}
-	s.strike(now, refused)
+	switch {
+	case s.nominal > 0:
+		s.strike(now, refused)
+	case refused >= luckShare && now-s.struck >= strikeEvery:
+		s.strikeAll(now, refused)
+	}
+}
+
+// strikeAll lowers the limit of shards that nobody can tell from each other:
+// some of them refuse while others have room.
+func (s *shard) strikeAll(now time.Duration, refused float64) {
+	if s.limit == 0 {
+		s.limit = s.gained / max((now-max(s.struck, 0)).Seconds(), 0.001)
+	}
+	s.struck, s.recovered, s.gained = now, now, 0
+	s.setLimit(max(s.limit*(1-refused/2), floor), now)
+	s.base = s.limit
 }
 
 // strike lowers the limit.
 func (s *shard) strike(now time.Duration, refused float64) {
-	gave := s.gained / max((now - max(s.struck, 0)).Seconds(), 0.001)
-	if s.limit == 0 {
-		s.limit = gave
-	}
+	gave := s.gained / max((now-max(s.struck, 0)).Seconds(), 0.001)
 	least, most := s.limit*(1-0.6*refused), s.limit*margin
 	limit := least
 	if s.struck != unset {
 		limit = min(max(gave*margin, least), most)
 	}
 	s.struck, s.recovered, s.gained = now, now, 0
-	s.setLimit(max(limit, 1), now)
+	s.setLimit(max(limit, floor), now)
 	s.base = s.limit
 }
 
@@ -263,6 +284,16 @@ func (d *Dispatcher) Shards() []Shard {
 	}
 	slices.SortFunc(all, func(a, b Shard) int { return cmp.Compare(a.ID, b.ID) })
 	return all
+}
+
+// Dry names a shard that has refused all for that long, if one has.
+func (d *Dispatcher) Dry(now, long time.Duration) (id string, dry bool) {
+	for i := range d.shards {
+		if s := &d.shards[i]; since(s.dry, now) >= long {
+			return s.total.ID, true
+		}
+	}
+	return "", false
 }
 
 // Hottest is the shard for which most records wait, or, if none does, the one

@@ -1,0 +1,259 @@
+package batch_test
+
+import (
+	"math/big"
+	"slices"
+	"testing"
+	"time"
+
+	"kreplay/pkg/batch"
+	"kreplay/pkg/pace"
+	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
+)
+
+// used is which part of a limit a number of records came to. saved is what had
+// been saved up before.
+func (s *sim) used(n int, limit, saved float64) float64 {
+	return (float64(n) - saved) / limit / s.took.Seconds()
+}
+
+// At the shards' limits, 40 % of the traffic on one: nearly all is used, and
+// nothing is sent twice.
+func TestAtTheLimit(t *testing.T) {
+	for name, size := range map[string]int{"records": 400, "bytes": 2500} {
+		t.Run(name, func(t *testing.T) {
+			const n = 60_000
+			s := newSim(t, batch.Config{}, 4, 1000)
+			s.route()
+			recs := s.skewed(n, 0.4, size)
+			s.run(recs, nil)
+			limit := min(1000, 1_000_000/float64(recs[0].Size()))
+			attempts, used := s.once(n), s.used(s.shards[0].got, limit, 0)
+			t.Logf("%.3f attempts a record, %.1f %% used, %v", attempts, 100*used, s.took)
+			if attempts > 1.02 || used < 0.97 {
+				t.Errorf("%.3f attempts a record, %.1f %% used; want at most 1.02, at least 97 %%", attempts, 100*used)
+			}
+		})
+	}
+}
+
+// Shards that throttle at a quarter of their limits, which nobody told.
+func TestBelowTheLimit(t *testing.T) {
+	for _, limit := range []float64{250, 100, 700} {
+		const n = 20_000
+		s := newSim(t, batch.Config{}, 4, limit)
+		s.route()
+		recs := s.skewed(n, 0.4, 400)
+		s.run(recs, nil)
+		attempts, used := s.once(n), s.used(s.shards[0].got, limit, limit)
+		t.Logf("%v/s: %.3f attempts a record, %.1f %% used, %v", limit, attempts, 100*used, s.took)
+		if attempts > 1.1 || used < 0.9 {
+			t.Errorf("%v/s: %.3f attempts a record, %.1f %% used; want at most 1.10, at least 90 %%", limit, attempts, 100*used)
+		}
+	}
+}
+
+// Without a map of the shards the same stream is not stormed either.
+func TestUnknownShards(t *testing.T) {
+	const n = 20_000
+	s := newSim(t, batch.Config{}, 4, 250)
+	s.run(s.skewed(n, 0.25, 400), nil)
+	attempts, used := s.once(n), s.used(n, 1000, 1000)
+	t.Logf("%.3f attempts a record, %.1f %% used", attempts, 100*used)
+	if attempts > 1.5 || used < 0.9 {
+		t.Errorf("%.3f attempts a record, %.1f %% used; want at most 1.5, at least 90 %%", attempts, 100*used)
+	}
+}
+
+// Another producer takes most of one shard for a while: that shard yields and
+// comes back, the others do not notice.
+func TestAnotherProducer(t *testing.T) {
+	const n = 150_000
+	s := newSim(t, batch.Config{}, 4, 1000)
+	s.route()
+	var before, during, back, after []int
+	got := func() (all []int) {
+		for _, sh := range s.shards {
+			all = append(all, sh.got)
+		}
+		return all
+	}
+	s.events = []event{
+		{5 * time.Second, func() { before = got(); s.shards[2].rate = 200 }},
+		{20 * time.Second, func() { during = got(); s.shards[2].rate = 1000 }},
+		{40 * time.Second, func() { back = got() }},
+		{45 * time.Second, func() { after = got() }},
+	}
+	s.run(s.skewed(n, 0.25, 400), nil)
+	attempts := s.once(n)
+	rate := func(from, to []int, i int, seconds float64) float64 { return float64(to[i]-from[i]) / seconds }
+	t.Logf("attempts %.3f; shard 2: %.0f/s of 200, then %.0f/s; shard 0: %.0f/s", attempts, rate(before, during, 2, 15), rate(back, after, 2, 5), rate(before, during, 0, 15))
+	if r := rate(before, during, 2, 15); attempts > 1.05 || r < 180 {
+		t.Errorf("%.3f attempts a record, %.0f a second of 200", attempts, r)
+	}
+	if r := rate(back, after, 2, 5); r < 950 {
+		t.Errorf("the shard came back to %.0f a second of 1000 only", r)
+	}
+}
+
+// A split and a merge in mid-run: nothing is lost, nothing storms.
+func TestReshard(t *testing.T) {
+	const n = 60_000
+	s := newSim(t, batch.Config{}, 2, 1000)
+	s.route()
+	mid := func(a stream.Shard) (stream.HashKey, stream.HashKey) {
+		lo, _ := new(big.Int).SetString(a.First.String(), 10)
+		hi, _ := new(big.Int).SetString(a.Last.String(), 10)
+		m := new(big.Int).Rsh(new(big.Int).Add(lo, hi), 1)
+		end, err1 := stream.ParseHashKey(m.String())
+		start, err2 := stream.ParseHashKey(m.Add(m, big.NewInt(1)).String())
+		if err1 != nil || err2 != nil {
+			t.Fatal(err1, err2)
+		}
+		return end, start
+	}
+	shard := func(id string, first, last stream.HashKey) *simShard {
+		return &simShard{Shard: stream.Shard{ID: id, First: first, Last: last}, rate: 1000, level: 1000, bytes: 1_000_000, filled: s.now}
+	}
+	var gone []*simShard
+	s.events = []event{
+		{5 * time.Second, func() {
+			was := s.shards[0]
+			end, start := mid(was.Shard)
+			gone = append(gone, was)
+			s.shards = []*simShard{shard("shardId-000000000002", was.First, end), shard("shardId-000000000003", start, was.Last), s.shards[1]}
+		}},
+		{15 * time.Second, func() {
+			gone = append(gone, s.shards[1], s.shards[2])
+			s.shards = []*simShard{s.shards[0], shard("shardId-000000000004", s.shards[1].First, s.shards[2].Last)}
+		}},
+	}
+	recs := s.skewed(n, 0.5, 400)
+	s.run(recs, nil)
+	attempts := s.once(n)
+	t.Logf("%.3f attempts a record in %v", attempts, s.took)
+	if attempts > 1.05 {
+		t.Errorf("%.3f attempts a record, want at most 1.05", attempts)
+	}
+	want := map[string]uint64{}
+	for _, sh := range append(gone, s.shards...) {
+		want[sh.ID] = uint64(sh.got)
+	}
+	for _, sh := range s.d.Shards() {
+		if want[sh.ID] != sh.Records {
+			t.Errorf("%s: %d records counted, %d stored", sh.ID, sh.Records, want[sh.ID])
+		}
+		delete(want, sh.ID)
+	}
+	if len(want) > 0 || len(s.shards) != 2 {
+		t.Errorf("shards not counted: %v", want)
+	}
+}
+
+// A schedule at 20,000 a second, half of what the shards take: records go when
+// they are due, never before, and each second has what it should.
+func TestSchedule(t *testing.T) {
+	const perSecond, seconds = 20_000, 10
+	var slips []time.Duration
+	s := newSim(t, batch.Config{Sent: func(slip time.Duration) { slips = append(slips, slip) }}, 40, 1000)
+	s.route()
+	recs := s.skewed(perSecond*seconds, 0.025, 400)
+	for i := range recs {
+		recs[i].Due = time.Duration(i) * time.Second / perSecond
+	}
+	s.run(recs, nil)
+	if attempts := s.once(len(recs)); attempts > 1.001 {
+		t.Errorf("%.3f attempts a record", attempts)
+	}
+	slices.Sort(slips)
+	p99 := slips[len(slips)*99/100]
+	t.Logf("slip p50 %v, p99 %v, max %v", slips[len(slips)/2], p99, slips[len(slips)-1])
+	if slips[0] < 0 || p99 > 10*time.Millisecond || len(slips) != len(recs) {
+		t.Errorf("slips of %d records from %v, p99 %v; want of all, none below 0, at most 10ms", len(slips), slips[0], p99)
+	}
+	for sec := range seconds {
+		if got := s.perSec[sec]; got < perSecond*99/100 || got > perSecond*101/100 {
+			t.Errorf("second %d: %d records, want %d", sec, got, perSecond)
+		}
+	}
+}
+
+// A ceiling is never passed, in any window, by more than what a tenth of a
+// second saves up; and it is used.
+func TestCeiling(t *testing.T) {
+	const n = 50_000
+	ramp, err := pace.RampRate(1000, 9000, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes, err := pace.ConstantRate(2_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		cfg batch.Config
+		sum func(from, to time.Duration) float64 // records
+	}{
+		"records": {batch.Config{Rate: ramp}, func(from, to time.Duration) float64 { return ramp.Sum(to) - ramp.Sum(from) }},
+		"bytes":   {batch.Config{ByteRate: bytes}, func(from, to time.Duration) float64 { return (bytes.Sum(to) - bytes.Sum(from)) / 410 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSim(t, tc.cfg, 2, 0)
+			type sent struct {
+				at time.Duration
+				n  int
+			}
+			var all []sent
+			recs := s.skewed(n, 0.5, 400)
+			s.run(recs, func(r *batch.Request) { all = append(all, sent{s.now, len(r.Recs)}) })
+			s.once(n)
+			for i := range all {
+				sum := 0
+				for _, b := range all[i:min(i+100, len(all))] {
+					sum += b.n
+					if most := tc.sum(all[i].at, b.at) + tc.sum(b.at, b.at+pace.Saving) + tc.sum(all[i].at, all[i].at+4*time.Millisecond) + 1; float64(sum) > most*1.01 {
+						t.Fatalf("%d records from %v to %v, at most %.0f", sum, all[i].at, b.at, most)
+					}
+				}
+			}
+			last := all[len(all)-1].at
+			if want := tc.sum(0, last); want > n*1.02 {
+				t.Errorf("%d records in %v, where %.0f could have been", n, last, want)
+			}
+		})
+	}
+}
+
+// A user's records go one by one, in order, whatever is refused.
+func TestOrdered(t *testing.T) {
+	const n, users = 20_000, 400
+	s := newSim(t, batch.Config{Ordered: true}, 4, 1000)
+	s.route()
+	recs := s.skewed(n, 0.4, 100)
+	s.answer = func(_ *record.Record, o *record.Outcome) {
+		if s.luck.IntN(50) == 0 {
+			*o = record.Outcome{Code: "InternalFailure"}
+		}
+	}
+	s.call = func([]record.Record) *record.Outcome {
+		if s.luck.IntN(30) == 0 {
+			return &record.Outcome{Fate: record.Unknown, Code: "reset"}
+		}
+		return nil
+	}
+	s.events = []event{{3 * time.Second, func() { s.shards[1].rate = 100 }}, {4 * time.Second, s.route}}
+	s.run(recs, func(r *batch.Request) {
+		for _, rec := range r.Recs {
+			if s.users[rec.ID.User] != 0 {
+				t.Fatalf("two records of user %d in flight", rec.ID.User)
+			}
+		}
+	})
+	s.once(n)
+	for user, seqs := range s.order {
+		if !slices.IsSorted(seqs) {
+			t.Errorf("user %d: stored in the order %v", user, seqs)
+		}
+	}
+}
