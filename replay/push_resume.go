@@ -12,13 +12,14 @@ import (
 )
 
 // Reopen returns the job of a run directory, as it was when the run began, to
-// go on with it.
-func Reopen(dir string) (*Job, ledger.Manifest, error) {
+// go on with it. set may override what does not change its records, such as
+// stream.limits.
+func Reopen(dir string, set []string) (*Job, ledger.Manifest, error) {
 	m, err := ledger.ReadManifest(dir)
 	if err != nil {
 		return nil, m, err
 	}
-	job, err := reopen(dir, m.ScenarioFile, m.Set)
+	job, err := reopen(dir, m.ScenarioFile, slices.Concat(m.Set, set))
 	return job, m, err
 }
 

@@ -93,10 +93,13 @@ func jsonProgress(w io.Writer) func(replay.Progress) {
 			Unknown          uint64       `json:"unknown"`
 			RecordsPerSecond float64      `json:"records_per_second"`
 			Wanted           float64      `json:"wanted_records_per_second"`
+			Throttled        float64      `json:"throttled"`
+			Hottest          string       `json:"hottest_shard,omitempty"`
+			SlipMS           float64      `json:"slip_p99_ms"`
 			ElapsedMS        int64        `json:"elapsed_ms"`
 			LeftMS           int64        `json:"left_ms"`
 			Final            bool         `json:"final"`
-		}{p.Phase, p.Done, p.Total, p.Bytes, p.Refused, p.Unknown, meter.rate(p), p.Wanted, p.Elapsed.Milliseconds(), remaining(p).Milliseconds(), p.Final})
+		}{p.Phase, p.Done, p.Total, p.Bytes, p.Refused, p.Unknown, meter.rate(p), p.Wanted, p.Throttled, p.Hottest, float64(p.Slip.Microseconds()) / 1000, p.Elapsed.Milliseconds(), remaining(p).Milliseconds(), p.Final})
 	}
 }
 
@@ -152,6 +155,15 @@ func (m *meter) line(p replay.Progress, bar string) string {
 		rate*float64(p.Bytes)/max(float64(p.Done), 1)/1e6, left(p))
 	if p.Refused > 0 {
 		text += fmt.Sprintf("  %s refused", report.Count(p.Refused))
+	}
+	if p.Throttled >= 0.001 {
+		text += fmt.Sprintf("  %.1f%% throttled", 100*p.Throttled)
+		if p.Hottest != "" {
+			text += ", hottest " + p.Hottest
+		}
+	}
+	if p.Slip >= 10*time.Millisecond {
+		text += fmt.Sprintf("  late by %s at p99", p.Slip.Round(time.Millisecond))
 	}
 	if p.Unknown > 0 {
 		text += fmt.Sprintf("  %s unknown", report.Count(p.Unknown))

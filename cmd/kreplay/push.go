@@ -62,68 +62,121 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 		return replay.Target{}, fmt.Errorf("%w: stream %s does not carry the tag %s=true, so it is not written to; tag it, or pass --allow-stream %s",
 			replay.ErrGuard, name, allowTag, name)
 	}
-	return replay.Target{Sink: client, Stream: name, Endpoint: a.kinesisEndpoint(), RecordBytes: info.MaxRecordBytes}, nil
+	to := replay.Target{Sink: client, Stream: name, Endpoint: a.kinesisEndpoint(), RecordBytes: info.MaxRecordBytes}
+	// An emulator has no limits, or does not say so.
+	if !info.Auto() && (job.Scenario.Stream.Limits.PerShard > 0 || !loopback(to.Endpoint)) {
+		to.Shards = client.Shards
+	}
+	return to, nil
 }
 
 func (a *app) pushCommand() *cobra.Command {
-	var src sourceFlags
-	var target targetFlags
-	var dir, worker, id, anchor string
+	p := &pusher{app: a}
 	c := &cobra.Command{
 		Use: "push SCENARIO", Short: "Send the records; leaves a run directory for verify",
-		Example: "  kreplay push smoke --stream actions-staging --region eu-west-1",
-		Args:    one("scenario"),
-		RunE: func(c *cobra.Command, args []string) error {
-			slice, err := parseSlice(worker)
-			if err != nil {
-				return err
+		Example: "  kreplay push smoke --stream actions-staging --region eu-west-1\n  kreplay push --resume runs/20260914-090000-a1b2c3 --region eu-west-1",
+		Args: func(c *cobra.Command, args []string) error {
+			if p.resume != "" {
+				return cobra.NoArgs(c, args)
 			}
-			if slice.Of > 1 && (id == "" || anchor == "") {
-				return usagef("--worker %s: workers need one --run-id and one --anchor, the same for all", worker)
-			}
-			if id == "" {
-				id = replay.NewRunID(time.Now())
-			}
-			where, err := runDir(dir, id)
-			if err != nil {
-				return err
-			}
-			since, err := parseAnchor(anchor)
-			if err != nil {
-				return err
-			}
-			job, err := src.job(c, args[0])
-			if err != nil {
-				return err
-			}
-			to, err := target.open(c.Context(), a, job)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(a.stderr, "run %s in %s\n", id, where)
-			led, err := replay.Push(c.Context(), job, replay.PushConfig{
-				Dir: where, RunID: id, Anchor: since, Slice: slice, Target: to, Stages: stagePaths(job), Version: version(), Observe: a.observer(),
-			})
-			if err != nil {
-				return err
-			}
-			t := led.Totals()
-			fmt.Fprintf(a.stdout, "%s  planned %d, acked %d, refused %d, unknown %d, unsent %d\n", where,
-				led.Manifest.Planned, t.Acked, t.Refused, t.Unknown, t.Unsent)
-			if t.Acked != led.Manifest.Planned {
-				return verdictError{exitInconclusive}
-			}
-			return nil
+			return one("scenario")(c, args)
 		},
+		RunE: p.run,
 	}
-	src.add(c)
-	src.addRate(c)
-	target.add(c)
-	c.Flags().StringVar(&dir, "run-dir", "", "run directory (default runs/<id>)")
-	c.Flags().StringVar(&worker, "worker", "", "send only this worker's share, as in 1/4; give all workers one --run-id and --anchor")
-	c.Flags().StringVar(&id, "run-id", "", "id of the run (default: a fresh one)")
-	c.Flags().StringVar(&anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")
+	p.src.add(c)
+	p.src.addRate(c)
+	p.target.add(c)
+	f := c.Flags()
+	f.StringVar(&p.dir, "run-dir", "", "run directory (default runs/<id>)")
+	f.StringVar(&p.worker, "worker", "", "send only this worker's share, as in 1/4; give all workers one --run-id and --anchor")
+	f.StringVar(&p.id, "run-id", "", "id of the run (default: a fresh one)")
+	f.StringVar(&p.anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")
+	f.StringVar(&p.resume, "resume", "", "go on with the run of this directory: send what is not acked; --rate and --set stream.limits… may change")
 	return c
+}
+
+type pusher struct {
+	app    *app
+	src    sourceFlags
+	target targetFlags
+	dir    string
+	worker string
+	id     string
+	anchor string
+	resume string
+}
+
+func (p *pusher) run(c *cobra.Command, args []string) error {
+	begin := p.fresh
+	if p.resume != "" {
+		begin = p.again
+	}
+	job, cfg, err := begin(c, args)
+	if err != nil {
+		return err
+	}
+	if cfg.Target, err = p.target.open(c.Context(), p.app, job); err != nil {
+		return err
+	}
+	cfg.Version, cfg.Observe = version(), p.app.observer()
+	fmt.Fprintf(p.app.stderr, "run %s in %s\n", cfg.RunID, cfg.Dir)
+	led, err := replay.Push(c.Context(), job, cfg)
+	if err != nil {
+		return err
+	}
+	t := led.Totals()
+	fmt.Fprintf(p.app.stdout, "%s  planned %d, acked %d, refused %d, unknown %d, unsent %d\n", cfg.Dir,
+		led.Manifest.Planned, t.Acked, t.Refused, t.Unknown, t.Unsent)
+	if t.Acked != led.Manifest.Planned {
+		return verdictError{exitInconclusive}
+	}
+	return nil
+}
+
+// fresh begins a run.
+func (p *pusher) fresh(c *cobra.Command, args []string) (*replay.Job, replay.PushConfig, error) {
+	var cfg replay.PushConfig
+	var err error
+	if cfg.Slice, err = parseSlice(p.worker); err != nil {
+		return nil, cfg, err
+	}
+	if cfg.Slice.Of > 1 && (p.id == "" || p.anchor == "") {
+		return nil, cfg, usagef("--worker %s: workers need one --run-id and one --anchor, the same for all", p.worker)
+	}
+	if cfg.RunID = p.id; p.id == "" {
+		cfg.RunID = replay.NewRunID(time.Now())
+	}
+	if cfg.Dir, err = runDir(p.dir, cfg.RunID); err != nil {
+		return nil, cfg, err
+	}
+	if cfg.Anchor, err = parseAnchor(p.anchor); err != nil {
+		return nil, cfg, err
+	}
+	job, err := p.src.job(c, args[0])
+	if err != nil {
+		return nil, cfg, err
+	}
+	cfg.Stages = stagePaths(job)
+	return job, cfg, nil
+}
+
+// again goes on with a run.
+func (p *pusher) again(c *cobra.Command, _ []string) (*replay.Job, replay.PushConfig, error) {
+	for _, name := range []string{"run-dir", "worker", "run-id", "anchor", "stream", "users", "seed", "var"} {
+		if c.Flags().Changed(name) {
+			return nil, replay.PushConfig{}, usagef("--resume goes on with the run as it is; leave --%s out", name)
+		}
+	}
+	set, err := p.src.overrides(c)
+	if err != nil {
+		return nil, replay.PushConfig{}, err
+	}
+	job, m, err := replay.Reopen(p.resume, set)
+	if err != nil {
+		return nil, replay.PushConfig{}, err
+	}
+	p.target.stream = m.Stream
+	return job, replay.PushConfig{Dir: p.resume, Resume: true, RunID: m.Run}, nil
 }
 
 // stagePaths are the stages as the scenario names them.
