@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"kreplay/pkg/account"
+	"kreplay/pkg/expect"
 	"kreplay/pkg/report"
 	"kreplay/pkg/scenario"
 )
@@ -20,6 +21,19 @@ func (r *Result) verdict() (report.Verdict, []string) {
 	for _, s := range r.Stages {
 		failed = append(failed, r.failures(s, allowed)...)
 		doubts = append(doubts, r.doubts(s)...)
+	}
+	for _, f := range r.Findings {
+		text := fmt.Sprintf("expectation %s: want %s, got %s: %s", f.Name, f.Want, f.Got, f.Reason)
+		switch f.Verdict {
+		case expect.Pass:
+		case expect.Fail:
+			failed = append(failed, text)
+		case expect.Inconclusive:
+			doubts = append(doubts, text)
+		}
+	}
+	if n := len(r.Job.Scenario.Expect.Queries); n > 0 && r.Unjudged != "" {
+		doubts = append(doubts, fmt.Sprintf("%d expectations were not judged: %s", n, r.Unjudged))
 	}
 	if err := r.Ledger.Check(); err != nil {
 		doubts = append(doubts, err.Error())
@@ -38,6 +52,9 @@ func (r *Result) verdict() (report.Verdict, []string) {
 }
 
 func (r *Result) failures(s Stage, allowed scenario.Delivery) (list []string) {
+	if s.Errors > 0 && r.Job.expectedEmpty(s.Name) {
+		list = append(list, fmt.Sprintf("%s: %s objects since the run began, expected to be empty", s.Name, report.Count(uint64(s.Errors))))
+	}
 	for _, c := range []struct {
 		what         string
 		got, allowed uint64
@@ -89,7 +106,7 @@ func (r *Result) Report() report.Report {
 			Attempts: led.Attempts.Records(), Throttled: led.Throttled(), Requests: led.Attempts.Requests,
 			Seconds: led.Ended.Sub(m.Started).Seconds(), Shards: []struct{}{},
 		},
-		Stages: []report.Stage{}, LogTypes: []report.LogType{}, Aggregate: []struct{}{}, Expectations: []struct{}{},
+		Stages: []report.Stage{}, LogTypes: []report.LogType{}, Aggregate: []struct{}{}, Expectations: []report.Expectation{},
 		Differences: report.Differences{Total: r.Total, Samples: []report.Sample{}},
 	}
 	rep.Verdict, rep.Reasons = r.verdict()
@@ -104,6 +121,16 @@ func (r *Result) Report() report.Report {
 	}
 	for _, s := range r.Stages {
 		addStage(&rep, s)
+	}
+	for i, f := range r.Findings {
+		e := report.Expectation{
+			Name: f.Name, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,
+			Verdict: report.Verdict(f.Verdict), Seconds: f.Seconds, Reason: f.Reason, Asked: i < len(r.Job.Scenario.Expect.Queries),
+		}
+		if x := f.Explained; x != nil {
+			e.Explained = &report.Explained{Missing: x.Missing, Duplicates: x.Duplicates, Mutated: x.Mutated, Unexplained: x.Unexplained}
+		}
+		rep.Expectations = append(rep.Expectations, e)
 	}
 	for _, d := range r.Samples {
 		sample := report.Sample{LogType: d.LogType, Kind: d.Kind, Object: d.Object, Offset: d.Offset, Detail: d.Detail}

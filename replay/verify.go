@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,23 +23,32 @@ import (
 
 // VerifyConfig says which run is accounted for and how long to wait for it.
 type VerifyConfig struct {
-	Dir     string            // run directory
-	Stages  map[string]string // where the stages lie; nil: as the manifest says
-	Quiet   time.Duration     // a stage has settled when nothing new came for this long; 0: as the scenario says
-	Max     time.Duration     // no longer than this; 0: as the scenario says
-	Workers int               // objects read at a time; 0: 2
-	Samples int               // differences kept in the result; 0: 100
+	Dir     string                // run directory
+	Stages  map[string]string     // where the stages lie; nil: as the manifest says
+	Quiet   time.Duration         // a stage has settled when nothing new came for this long; 0: as the scenario says
+	Max     time.Duration         // no longer than this; 0: as the scenario says
+	Workers int                   // objects read at a time; 0: 2
+	Samples int                   // differences kept in the result; 0: 100
+	Engine  func(*Job) OpenEngine // judges expectations; nil, or nil for a job: they are not judged
 	Observe func(Progress)
+
+	// Open opens the place where a stage lies; the closer is called when the
+	// stage has been read. nil: every path is a directory.
+	Open func(ctx context.Context, path string) (object.Store, io.Closer, error)
 }
 
 // A Result is what verify found.
 type Result struct {
-	Ledger  *ledger.Account
-	Job     *Job
-	Plan    *generate.Plan
-	Stages  []Stage
-	Samples []Named // the first differences; all of them are in differences.ndjson
-	Total   uint64  // differences
+	Ledger *ledger.Account
+	Job    *Job
+	Plan   *generate.Plan
+	Stages []Stage
+	// Findings are the expectations judged, the scenario's first. They are empty
+	// where Verify had no engine, or a share of the run only.
+	Findings []Finding
+	Unjudged string  // why the scenario's expectations were not judged; empty: they were
+	Samples  []Named // the first differences; all of them are in differences.ndjson
+	Total    uint64  // differences
 }
 
 // A Stage is the account of one stage.
@@ -50,6 +60,7 @@ type Stage struct {
 	Settled bool
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
+	Errors  int // of an error stage: objects that came since the run began
 }
 
 // Named is a difference of a stage.
@@ -66,6 +77,9 @@ const differencesFile = "differences.ndjson"
 // Verify accounts for a run directory. It writes nothing but the list of
 // differences and may be repeated.
 func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
+	if cfg.Open == nil {
+		cfg.Open = openDir
+	}
 	res, err := open(cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -83,13 +97,22 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	}
 	for _, name := range sortedKeys(stages) {
 		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}}
-		if err := v.run(ctx); err != nil {
+		account := v.judged
+		if name == errorStage {
+			account = v.errors
+		}
+		if err := account(ctx); err != nil {
 			return nil, errors.Join(err, list.close())
 		}
 		res.Stages = append(res.Stages, v.stage)
 	}
 	res.Samples, res.Total = list.samples, list.total
 	return res, list.close()
+}
+
+func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
+	s, err := dir.Open(path)
+	return s, s, err
 }
 
 // open reads a run directory and regenerates its plan.
@@ -122,14 +145,15 @@ type verifier struct {
 	stage Stage
 
 	store object.Store
+	ask   *inquiry // nil: nobody asks this stage
 	read  atomic.Int64
 	size  int64
 }
 
 func (v *verifier) run(ctx context.Context) error {
-	store, err := dir.Open(v.stage.Path)
+	store, closer, err := v.cfg.Open(ctx, v.stage.Path)
 	if err == nil {
-		defer func() { _ = store.Close() }()
+		defer func() { _ = closer.Close() }()
 		v.store = store
 		err = v.settle(ctx)
 	}
@@ -217,8 +241,12 @@ func (v *verifier) scan(ctx context.Context, acc *account.Account) error {
 func (v *verifier) scanObject(ctx context.Context, key string, acc *account.Account) error {
 	scratch := new(generate.Scratch)
 	row := func(r lake.Row) error {
-		acc.See(v.res.Plan.Identify(r.Data, scratch), account.Place{Object: r.Object, Offset: r.Offset})
-		return nil
+		m := v.res.Plan.Identify(r.Data, scratch)
+		acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
+		if v.ask == nil || m.Kind != generate.Planned {
+			return nil
+		}
+		return v.ask.feed(m, r.Data)
 	}
 	damage := func(d lake.Damage) error {
 		acc.Damage()

@@ -92,7 +92,7 @@ func (a *app) pushCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			job, err := src.job(c, args[0])
+			job, err := src.sendable(c, args[0])
 			if err != nil {
 				return err
 			}

@@ -107,7 +107,7 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 	if err := r.out.check(); err != nil {
 		return err
 	}
-	job, err := r.src.job(c, args[0])
+	job, err := r.src.sendable(c, args[0])
 	if err != nil {
 		return err
 	}
@@ -134,6 +134,7 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 		Push:   replay.PushConfig{Dir: dir, RunID: id, Anchor: since, Stages: stagePaths(job), Version: version(), Observe: r.app.observer()},
 		Verify: replay.VerifyConfig{Dir: dir, Observe: r.app.observer()},
 	}
+	cfg.Verify.Engine = engine
 	if r.local {
 		return r.runLocal(c.Context(), job, cfg)
 	}

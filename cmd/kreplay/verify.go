@@ -27,7 +27,7 @@ func (a *app) verifyCommand() *cobra.Command {
 				return err
 			}
 			res, err := replay.Verify(c.Context(), replay.VerifyConfig{
-				Dir: args[0], Stages: paths, Quiet: quiet, Max: most, Observe: a.observer(),
+				Dir: args[0], Stages: paths, Quiet: quiet, Max: most, Engine: engine, Observe: a.observer(),
 			})
 			if err != nil {
 				return err

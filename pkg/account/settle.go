@@ -19,6 +19,7 @@ const (
 	KindDamaged   = "damaged"
 	KindUndecided = "undecided"
 	KindInFlight  = "in flight"
+	KindRejected  = "rejected" // an object in the error stage
 )
 
 // A Difference names one thing that is not as planned.

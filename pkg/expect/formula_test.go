@@ -153,7 +153,7 @@ func TestNumberKeepsItsValue(t *testing.T) {
 			t.Errorf("%s was read as %v", token, n)
 		}
 	}
-	if got := fmt.Sprintf("%s", func() []byte { n, _ := parseNumber("-0.0e5", nil); return n.append(nil) }()); got != "0" {
+	if got := string(func() []byte { n, _ := parseNumber("-0.0e5", nil); return n.append(nil) }()); got != "0" {
 		t.Errorf("-0 became %s", got)
 	}
 }
