@@ -361,13 +361,33 @@ func TestContent(t *testing.T) {
 		}
 	}
 	for _, set := range []string{"rewrite.x=uuid\nrewrite.x=uuid per session", "rewrite.x=date of a\nrewrite.x=date of b", "population.cohorts.whales.until=login",
-		"rewrite.x=scale a\npopulation.cohorts={a: {share: 100%, template: whale, a: 1}}\npopulation.cohorts.a.a=2", "time.start=2026-01-01T00:00:00Z", "time.zone=+09:00", "time.span=1h",
+		"rewrite.x=scale a\npopulation.cohorts={a: {share: 100%, template: whale, a: 1}}\npopulation.cohorts.a.a=2", "time.start=2026-01-01T00:00:00Z", "time.start=2026-01-01T00:00:00Z\ntime.start=2026-01-01T00:00:01Z", "time.zone=+09:00", "time.span=1h",
 		"inject.duplicate=1%", "rewrite.user_id=uuid", "rewrite.x=keep", "keep=[price]", "population.users=3", "population.cohorts.whales.template=newbie",
 		"population.cohorts={all: {share: 100%, template: whale}}", "stream.newline=auto", "stream.partition_key=x"} {
 		lines := strings.Split(set, "\n") // the last one counts
 		if content(set) == content(lines[:len(lines)-1]...) {
 			t.Errorf("%s does not change the content", set)
 		}
+	}
+}
+
+// What a scenario does not use leaves no trace in its content: digests outlive new versions.
+func TestContentOfWhatIsUsed(t *testing.T) {
+	s, err := load(minimal + "rewrite: {a: user U%d, b: uuid}\nkeep: [c]\nstream: {partition_key: a}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `kreplay 1
+rewrite "a" user "U%d"
+rewrite "b" uuid ""
+keep "c"
+users 100
+cohort "all" "t" 1000000000
+newline 0
+partition_key "a"
+`
+	if diff := cmp.Diff(want, string(s.Content())); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 
