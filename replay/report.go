@@ -64,6 +64,7 @@ func (r *Result) failures(s Stage, allowed scenario.Delivery) (list []string) {
 		{"mutated", s.Tally.Mutated, allowed.Mutated},
 		{"strangers", s.Tally.Strangers, allowed.Strangers},
 		{"unreadable spans", s.Tally.Damaged, allowed.Damaged},
+		{"misplaced", s.Misplaced, allowed.Misplaced},
 	} {
 		if c.got > c.allowed {
 			list = append(list, fmt.Sprintf("%s: %s %s, %s allowed", s.Name, report.Count(c.got), c.what, report.Count(c.allowed)))
@@ -144,10 +145,14 @@ func (r *Result) Report() report.Report {
 
 func addStage(rep *report.Report, s Stage) {
 	t := s.Tally
+	var misplaced *uint64
+	if s.Partitioned {
+		misplaced = &s.Misplaced
+	}
 	rep.Stages = append(rep.Stages, report.Stage{
 		Name: s.Name, Objects: s.Objects, Bytes: s.Bytes, Rows: t.Rows, States: states(t.States),
 		Duplicates: report.Duplicates{Producer: t.Producer, Pipeline: t.Pipeline},
-		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged,
+		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged, Misplaced: misplaced,
 	})
 	for _, l := range t.LogTypes {
 		rep.LogTypes = append(rep.LogTypes, report.LogType{

@@ -61,6 +61,9 @@ type Stage struct {
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
 	Errors  int // of an error stage: objects that came since the run began
+
+	Partitioned bool   // the scenario says where records belong
+	Misplaced   uint64 // rows of planned records in objects that lie elsewhere
 }
 
 // Named is a difference of a stage.
@@ -97,6 +100,9 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	}
 	for _, name := range sortedKeys(stages) {
 		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}}
+		if p := res.Job.partition(name); p != "" {
+			v.stage.Partitioned, v.place = true, newPartition(p)
+		}
 		account := v.judged
 		if name == errorStage {
 			account = v.errors
@@ -146,6 +152,8 @@ type verifier struct {
 
 	store object.Store
 	ask   *inquiry // nil: nobody asks this stage
+	place partition
+	away  atomic.Uint64 // misplaced rows
 	read  atomic.Int64
 	size  int64
 }
@@ -166,6 +174,7 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 	// A stage that cannot be read proves nothing: law 5.
 	v.stage.Err = err
+	v.stage.Misplaced = v.away.Load()
 	settled := v.stage.Settled && err == nil
 	v.stage.Tally, err = acc.Settle(v.slice(), v.res.Ledger.Fates(), settled, func(d account.Difference) error {
 		return v.list.add(Named{v.stage.Name, d})
@@ -234,16 +243,26 @@ func (v *verifier) scan(ctx context.Context, acc *account.Account) error {
 	workers := max(v.cfg.Workers, defaultWorkers)
 	return lake.Objects(ctx, v.store, "", workers, func(ctx context.Context, info object.Info) error {
 		defer v.read.Add(info.Size)
-		return v.scanObject(ctx, info.Key, acc)
+		return v.scanObject(ctx, info, acc)
 	})
 }
 
-func (v *verifier) scanObject(ctx context.Context, key string, acc *account.Account) error {
+func (v *verifier) scanObject(ctx context.Context, info object.Info, acc *account.Account) error {
 	scratch := new(generate.Scratch)
+	began := v.res.Ledger.Manifest.Started.Add(-clockSkew)
+	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, began, info.Modified.Add(clockSkew))
 	row := func(r lake.Row) error {
 		m := v.res.Plan.Identify(r.Data, scratch)
 		acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
-		if v.ask == nil || m.Kind != generate.Planned {
+		if m.Kind != generate.Planned {
+			return nil
+		}
+		if misplaced {
+			if err := v.misplaced(m, r); err != nil {
+				return err
+			}
+		}
+		if v.ask == nil {
 			return nil
 		}
 		return v.ask.feed(m, r.Data)
@@ -255,8 +274,18 @@ func (v *verifier) scanObject(ctx context.Context, key string, acc *account.Acco
 			Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
 		}})
 	}
-	_, err := lake.Scan(ctx, v.store, key, row, damage)
+	_, err := lake.Scan(ctx, v.store, info.Key, row, damage)
 	return err
+}
+
+// misplaced names a row that lies where nothing of this run belongs.
+func (v *verifier) misplaced(m generate.Match, r lake.Row) error {
+	v.away.Add(1)
+	id := v.res.Plan.ID(m.User, m.Event)
+	return v.list.add(Named{v.stage.Name, account.Difference{
+		Kind: account.KindMisplaced, ID: id, LogType: v.res.Plan.LogType(id), Object: r.Object, Offset: r.Offset,
+		Detail: "no folder of " + v.place.pattern + " while the run was on",
+	}})
 }
 
 // sleep is time.Sleep that a cancelled context cuts short.
