@@ -176,7 +176,14 @@ func (v *verifier) run(ctx context.Context) error {
 	v.stage.Err = err
 	v.stage.Misplaced = v.away.Load()
 	settled := v.stage.Settled && err == nil
+	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing
 	v.stage.Tally, err = acc.Settle(v.slice(), v.res.Ledger.Fates(), settled, func(d account.Difference) error {
+		if d.Kind == account.KindMissing {
+			missing++
+		}
+		if most > 0 && missing > most {
+			return fmt.Errorf("%w: %s: more than %d records are missing (guard.missing); those found so far are in %s", ErrGuard, v.stage.Name, most, differencesFile)
+		}
 		return v.list.add(Named{v.stage.Name, d})
 	})
 	return err

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kreplay/pkg/generate"
+	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
 )
@@ -62,7 +64,39 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 		return replay.Target{}, fmt.Errorf("%w: stream %s does not carry the tag %s=true, so it is not written to; tag it, or pass --allow-stream %s",
 			replay.ErrGuard, name, allowTag, name)
 	}
+	if err := a.checkSpend(ctx, job, client, info); err != nil {
+		return replay.Target{}, err
+	}
 	return replay.Target{Sink: client, Stream: name, Endpoint: a.kinesisEndpoint(), RecordBytes: info.MaxRecordBytes}, nil
+}
+
+// checkSpend holds the estimated cost of a run against the scenario's guard.
+func (a *app) checkSpend(ctx context.Context, job *replay.Job, client *kinesis.Client, info kinesis.Info) error {
+	allowed := job.Scenario.Guard.SpendUSD
+	if allowed.Digits == 0 {
+		return nil
+	}
+	plan, err := job.Plan(generate.Run{})
+	if err != nil {
+		return err
+	}
+	list, err := client.Shards(ctx)
+	if err != nil {
+		return err
+	}
+	shards, err := stream.NewMap(list)
+	if err != nil {
+		return err
+	}
+	prices, err := replay.ListPrices()
+	if err != nil {
+		return err
+	}
+	f, err := replay.Predict(ctx, plan, job.Scenario.Stream.Limits, replay.PredictConfig{Shards: shards, Limited: true, Observe: a.observer()})
+	if err != nil {
+		return err
+	}
+	return replay.CheckSpend(allowed, f.Cost(prices, info.Mode == "ON_DEMAND"))
 }
 
 func (a *app) pushCommand() *cobra.Command {
