@@ -124,6 +124,11 @@ func TestRouteRefusesAnyOtherHashKey(t *testing.T) {
 	}
 }
 
+// few says that s holds a place or two.
+func few(s stream.Shard) bool {
+	return new(big.Int).Sub(bigOf(s.Last), bigOf(s.First)).Cmp(big.NewInt(2)) < 0
+}
+
 // Shards that miss a part of the ring or hold one twice, as a list read during
 // a reshard does, make no map. A place too many or too few at a seam is borne.
 func TestMapNeedsTheWholeRing(t *testing.T) {
@@ -146,6 +151,9 @@ func TestMapNeedsTheWholeRing(t *testing.T) {
 				before = m.Shard(i - 1)
 			}
 		}
+		if few(before) || few(inner) {
+			return // as good as a seam that is one off
+		}
 		var broken []stream.Shard
 		mend := false
 		switch rapid.IntRange(0, 4).Draw(t, "fault") {
@@ -162,9 +170,6 @@ func TestMapNeedsTheWholeRing(t *testing.T) {
 		case 3: // backwards
 			for _, s := range shards {
 				if s.ID == inner.ID {
-					if s.First == s.Last {
-						return
-					}
 					s.First, s.Last = s.Last, s.First
 				}
 				broken = append(broken, s)
@@ -174,9 +179,6 @@ func TestMapNeedsTheWholeRing(t *testing.T) {
 			by := rapid.SampledFrom([]int64{-1, 1}).Draw(t, "by")
 			for _, s := range shards {
 				if s.ID == before.ID {
-					if by < 0 && s.First == s.Last || by > 0 && inner.First == inner.Last {
-						return
-					}
 					s.Last = shift(s.Last, by)
 				}
 				broken = append(broken, s)

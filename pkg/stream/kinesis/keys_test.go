@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 
 	"kreplay/pkg/record"
 	"kreplay/pkg/stream"
@@ -102,6 +103,19 @@ func TestCredentialsThatStayExpiredAreFatal(t *testing.T) {
 	}
 	if n := given.Load(); n < 3 || n > 8 {
 		t.Errorf("%d sessions were asked for, want a few", n)
+	}
+}
+
+// A provider that itself is told of an expired token was never at Kinesis:
+// nothing was sent, and nothing is counted against the credentials.
+func TestExpiredProvidersAreNotExpiredCredentials(t *testing.T) {
+	cfg := config(answers(t, until(new(atomic.Int64))).URL)
+	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{}, &smithy.GenericAPIError{Code: "ExpiredTokenException", Message: "sso"}
+	})
+	c := clientOf(t, cfg)
+	for range 10 {
+		_ = wantAll(t, c, record.Refused, "not-sent", false)
 	}
 }
 
