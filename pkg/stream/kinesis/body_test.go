@@ -152,6 +152,34 @@ func TestRequestsAreSignedAsSent(t *testing.T) {
 	}
 }
 
+// Over TLS, and over whatever else is no plain TCP, the same bytes go out.
+func TestRequestsOverTLS(t *testing.T) {
+	came := make(chan string, 1)
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		came <- string(body)
+		_, _ = io.WriteString(w, full(50))
+	}))
+	t.Cleanup(s.Close)
+	trust := s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	cfg := config(s.URL)
+	cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig.RootCAs = trust })
+	c := clientOf(t, cfg)
+	for _, letter := range []byte("abc") {
+		recs, want := letters(letter, 50, 10_000)
+		out, err := c.Put(t.Context(), recs)
+		if err != nil || streamtest.Fates(out)[record.Acked] != 50 {
+			t.Fatalf("%v, %v: %v", err, streamtest.Fates(out), out[0].Err)
+		}
+		if got := <-came; got != want {
+			t.Errorf("%d bytes came, want the %d of the request", len(got), len(want))
+		}
+	}
+}
+
 // broken is a connection that takes no more bytes after it was cut.
 type broken struct {
 	net.Conn
