@@ -118,6 +118,39 @@ func TestBufferIsNotReusedUnderway(t *testing.T) {
 	}
 }
 
+// A server that stops reading does not hold a call back beyond its time, nor
+// one that its caller gives up.
+func TestStuckWriteIsCutShort(t *testing.T) {
+	stuck, done := make(chan struct{}, 2), make(chan struct{})
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		stuck <- struct{}{}
+		<-done
+	}))
+	s.Listener = narrow{s.Listener}
+	s.Start()
+	t.Cleanup(s.Close)
+	defer close(done)
+	cfg := config(s.URL)
+	cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) { tr.DialContext = dialNarrow })
+	c := kinesis.New(cfg, streamName, kinesis.Options{Timeout: 300 * time.Millisecond})
+	t.Cleanup(c.Close)
+	recs, _ := letters('x', 9, 300_000)
+	out, err := c.Put(t.Context(), recs)
+	<-stuck
+	if err != nil || out[0].Fate != record.Unknown || out[0].Code != "timeout" {
+		t.Errorf("got %v, %+v, want it unknown for want of time", err, out[0])
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-stuck
+		cancel()
+	}()
+	out, err = clientOf(t, cfg).Put(ctx, recs)
+	if err != nil || out[0].Fate != record.Unknown || out[0].Code != "canceled" {
+		t.Errorf("got %v, %+v, want it unknown as cancelled", err, out[0])
+	}
+}
+
 // Every request is signed, and the signature is of the bytes that came.
 func TestRequestsAreSignedAsSent(t *testing.T) {
 	faults := make(chan string, 1)
