@@ -297,6 +297,44 @@ func TestDefaults(t *testing.T) {
 }
 
 // memory stores two records of three, whatever comes.
+// A request that is too large is halved until it fits, and no record is sent
+// again that was taken.
+func TestTooLargeRequestsAreHalved(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		fits, n := rapid.IntRange(1, 40).Draw(t, "fits"), rapid.IntRange(1, 100).Draw(t, "records")
+		recs := streamtest.Records(0, n, 60)
+		taken := map[record.ID]int{}
+		var sizes []int
+		most := 0
+		sink := sinkFunc(func(_ context.Context, recs []record.Record) ([]record.Outcome, error) {
+			sizes = append(sizes, len(recs))
+			out := make([]record.Outcome, len(recs))
+			for i, r := range recs {
+				out[i] = record.Outcome{ID: r.ID, Fate: record.Acked, Shard: "0"}
+				if len(recs) > fits {
+					out[i] = record.Outcome{ID: r.ID, Fate: record.Refused, Code: "too-large", Err: fmt.Errorf("413: %w", stream.ErrTooLarge)}
+					continue
+				}
+				taken[r.ID]++
+				most = max(most, len(recs))
+			}
+			return out, nil
+		})
+		out, err := stream.Retry(sink, stream.RetryOptions{Base: 1}).Put(context.Background(), recs)
+		if err != nil || streamtest.Fates(out)[record.Acked] != n || len(taken) != n {
+			t.Fatalf("%v, %v, %d taken, want %d acked", err, streamtest.Fates(out), len(taken), n)
+		}
+		for i, r := range recs {
+			if taken[r.ID] != 1 || out[i].ID != r.ID {
+				t.Fatalf("%v was taken %d times, its outcome is of %v", r.ID, taken[r.ID], out[i].ID)
+			}
+		}
+		if most < min(fits, n)/2 {
+			t.Fatalf("of requests of %v records the largest taken has %d, %d fit", sizes, most, fits)
+		}
+	})
+}
+
 type memory struct {
 	mu     sync.Mutex
 	calls  int
