@@ -21,7 +21,7 @@ func compile(t fataler, rules []scenario.Rule, lines ...string) *Program {
 	for _, line := range lines {
 		l.Lines = append(l.Lines, []byte(line))
 	}
-	p, err := Compile(&Template{Dir: "t", LogTypes: []LogType{l}}, rules)
+	p, err := Compile(&Template{Dir: "t", LogTypes: []LogType{l}}, rules, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +92,10 @@ func TestCompileNamesEveryFault(t *testing.T) {
 		[]byte(`{"user_id":"15","ts":"soon"}`), []byte(`{"user_id":"16"}`), []byte(`{"event_id":"x"}`), []byte(`{`),
 	}}
 	_, err := Compile(&Template{Dir: "t", LogTypes: []LogType{l}}, []scenario.Rule{
-		rule("user_id", scenario.User), rule("ts", scenario.Time), rule("event_id", scenario.UUID), {Field: "nowhere", Role: scenario.Role{Kind: scenario.Time}, Pos: scenario.Pos{File: "z", Line: 1, Col: 1}}})
+		rule("user_id", scenario.User), rule("ts", scenario.Time), rule("event_id", scenario.UUID)}, nil)
 	var faults scenario.Faults
-	if !errors.As(err, &faults) || len(faults) != 5 {
-		t.Fatalf("%d faults, want 5: %v", len(faults), err)
+	if !errors.As(err, &faults) || len(faults) != 4 {
+		t.Fatalf("%d faults, want 4: %v", len(faults), err)
 	}
 	if p := faults[0].Pos; p.File != "t/login.ndjson" || p.Line != 1 || p.Col != 22 {
 		t.Errorf("the first fault is at %v, want t/login.ndjson:1:22", p)
@@ -125,7 +125,7 @@ func BenchmarkAppend400B4Slots(b *testing.B) {
 	line := `{"event_id":"8c47be83-c79b-4545-a901-e9c730fa276e","user_id":"15","occurred_at":"2018-11-03T01:04:33.796+09:00","no":"0000000042","pad":"` + string(pad) + `"}`
 	l := LogType{Name: "login", File: "login.ndjson", Lines: [][]byte{[]byte(line)}}
 	p, err := Compile(&Template{Dir: "t", LogTypes: []LogType{l}}, []scenario.Rule{
-		rule("event_id", scenario.UUID), rule("user_id", scenario.User), rule("occurred_at", scenario.Time), rule("no", scenario.Counter)})
+		rule("event_id", scenario.UUID), rule("user_id", scenario.User), rule("occurred_at", scenario.Time), rule("no", scenario.Counter)}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
