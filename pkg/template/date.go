@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// dateLayouts are the written forms of a date that are known.
+// dateLayouts are the written forms of a date that are known. No text fits two of them.
 var dateLayouts = []string{
-	"2006-01-02", "20060102", "2006/01/02", "2006.01.02", "2006-1-2", "2006/1/2", "2006年01月02日", "2006年1月2日",
+	"2006-01-02", "20060102", "2006/01/02", "2006.01.02", "2006年01月02日",
 	"2006-01-02T15", "2006-01-02 15", "2006-01-02-15", "2006/01/02/15", "2006/01/02 15", "2006010215",
 	"2006-01", "200601", "2006/01", "2006", "02/Jan/2006", "Mon, 02 Jan 2006", "Jan 2, 2006",
 }
 
-// formats calls use with every layout that a date may have in JSON, where a
+// eachDateLayout calls use with every layout that a date may have in JSON, where a
 // slash may stand behind a backslash.
 func eachDateLayout(use func(layout string) (done bool)) {
 	for _, layout := range dateLayouts {

@@ -38,7 +38,7 @@ func decimalOf(text string) (d decimal, err error) {
 	whole, fraction, point := strings.Cut(text, ".")
 	digits := whole + fraction
 	switch {
-	case strings.ContainsAny(text, "eE"):
+	case strings.ContainsAny(text, "eE") && strings.Trim(text, "0123456789.eE+-") == "":
 		return d, fmt.Errorf("has an exponent; scale keeps the captured decimals and needs them written out")
 	case whole == "" || point && fraction == "" || !allDigits([]byte(digits)) || len(whole) > 1 && whole[0] == '0':
 		return d, fmt.Errorf("is no decimal number, such as 160 or 4.99")
