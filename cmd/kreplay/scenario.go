@@ -20,7 +20,7 @@ func (a *app) scenarioCommand() *cobra.Command {
 func (a *app) scenarioCheck() *cobra.Command {
 	var src sourceFlags
 	c := &cobra.Command{
-		Use: "check SCENARIO", Short: "Report every fault of a scenario with file, line and column",
+		Use: "check SCENARIO", Short: "Report every fault of a scenario, and fields that want a role, with file, line and column",
 		Example: "  kreplay scenario check smoke",
 		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -30,6 +30,13 @@ func (a *app) scenarioCheck() *cobra.Command {
 			}
 			plan, err := job.Plan(generate.Run{})
 			if err != nil {
+				return err
+			}
+			suspects, err := job.Suspects()
+			if err != nil {
+				return err
+			}
+			if err := suspects.Err(); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(a.stdout, "%s is fine: %s users, %s records\n", job.Scenario.Name, report.Count(plan.Users), report.Count(plan.Total()))

@@ -215,7 +215,9 @@ func TestScale(t *testing.T) {
 		got := strings.Trim(strings.TrimSuffix(strings.TrimPrefix(line, `{"n":`), "}"), `"`)
 
 		exact, _ := new(big.Rat).SetString(text)
-		ten := func(n int) *big.Rat { return new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)) }
+		ten := func(n int) *big.Rat {
+			return new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil))
+		}
 		exact.Mul(exact, new(big.Rat).Quo(new(big.Rat).SetInt(new(big.Int).SetUint64(by.Digits)), ten(by.Scale)))
 		units := new(big.Rat).Mul(exact, ten(places))
 		back, ok := new(big.Rat).SetString(got)
