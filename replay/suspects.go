@@ -25,7 +25,7 @@ func (j *Job) Suspects() (faults scenario.Faults, err error) {
 			}
 			index[id] = len(faults)
 			msg := fmt.Sprintf("%s.%s looks like %s and no rule names it: %s, such as %s; add %s",
-				s.LogType, s.Path, map[string]string{"id": "an id", "uuid": "a uuid", "time": "a time", "person": "personal data"}[s.Kind], s.Why, s.Example, s.Line())
+				s.LogType, s.Path, map[string]string{"id": "an id", "uuid": "a uuid", "time": "a time", "person": "personal data"}[s.Kind], s.Why(), s.Example, s.Line())
 			faults = append(faults, scenario.Fault{Pos: s.Pos, Msg: msg})
 		}
 	}

@@ -81,7 +81,7 @@ func (a *app) capture(c *cobra.Command, f *captureFlags) error {
 	if err != nil {
 		return err
 	}
-	f.opts.Store, f.opts.Source = store, f.from
+	f.opts.Store, f.opts.Source, f.opts.Out = store, f.from, f.out
 	if f.dryRun {
 		d, err := capture.DryRun(c.Context(), f.opts)
 		if err != nil {
@@ -105,7 +105,15 @@ func (a *app) capture(c *cobra.Command, f *captureFlags) error {
 		}
 		fmt.Fprintf(a.stdout, "  %-24s %8s rows  %6s events%s\n", l.Name, report.Count(l.Rows), report.Count(l.Events), note)
 	}
-	fmt.Fprintf(a.stdout, "read %s objects, %s bytes, %s rows; %d unreadable spans\nnext: kreplay run %s --local\n",
-		report.Count(uint64(stats.Objects)), report.Count(uint64(stats.Bytes)), report.Count(stats.Rows), stats.Damaged, f.out)
+	fmt.Fprintln(a.stdout, "inferred, with the evidence beside each in scenario.yaml:")
+	for _, i := range capture.Infer(t) {
+		fmt.Fprintf(a.stdout, "  %-24s %s\n", i.Field, i.Role)
+	}
+	folded := ""
+	if stats.Folded > 0 {
+		folded = fmt.Sprintf("; line breaks between the tokens of %s records were taken out", report.Count(uint64(stats.Folded)))
+	}
+	fmt.Fprintf(a.stdout, "read %s objects, %s bytes, %s rows; %d unreadable spans%s\nnext: kreplay scenario check %s, then kreplay run %s --local\n",
+		report.Count(uint64(stats.Objects)), report.Count(uint64(stats.Bytes)), report.Count(stats.Rows), stats.Damaged, folded, f.out, f.out)
 	return nil
 }

@@ -16,7 +16,9 @@ import (
 type Suspect struct {
 	LogType, Path string
 	Kind          string       // id, time, person or uuid
-	Why           string       // the evidence
+	Looks         string       // what it looks like: "are e-mail addresses", "in a field of that name"
+	Hits, Values  int          // so many of so many values do
+	Distinct      int          // values
 	Pos           scenario.Pos // of the first value
 	Example       string       // that value, as it stands in JSON
 	Role          string       // the role that fits all its values; empty: none does, or the field may well be kept
@@ -24,6 +26,21 @@ type Suspect struct {
 
 // Key is the field's own name, which a rule without a dot matches.
 func (s Suspect) Key() string { return s.Path[strings.LastIndexByte(s.Path, '.')+1:] }
+
+// Why is the evidence in one phrase.
+func (s Suspect) Why() string { return Evidence(s.Hits, s.Values, s.Distinct, s.Looks) }
+
+// Evidence puts counts of values and what they look like into one phrase.
+func Evidence(hits, values, distinct int, looks string) string {
+	different := fmt.Sprintf("%d distinct", distinct)
+	switch {
+	case distinct == values && values > 1:
+		different = "all different"
+	case distinct == 1:
+		different = "always the same"
+	}
+	return fmt.Sprintf("%d of %d values %s, %s", hits, values, looks, different)
+}
 
 // Line is what to add to the scenario so that the field is spoken for.
 func (s Suspect) Line() string {
@@ -44,8 +61,9 @@ func Suspects(t *Template, rules []scenario.Rule, keep []scenario.Pattern) []Sus
 	s.learn()
 	var list []Suspect
 	for _, e := range s.read() {
-		if kind, why, role := s.judge(e); kind != "" {
-			list = append(list, Suspect{e.logType, e.path, kind, why, e.pos, e.example, role})
+		one := Suspect{LogType: e.logType, Path: e.path, Pos: e.pos, Example: e.example, Values: e.values, Distinct: len(e.distinct)}
+		if s.judge(e, &one); one.Kind != "" {
+			list = append(list, one)
 		}
 	}
 	return list
@@ -206,41 +224,45 @@ func (s *survey) during(form Form, ns int64) bool {
 }
 
 // judge says what a field looks like, by its values first and then by its name.
-func (s *survey) judge(e *evidence) (kind, why, role string) {
-	some := func(n int, what string) string {
-		return fmt.Sprintf("%d of %d values %s, %d distinct", n, e.values, what, len(e.distinct))
-	}
-	all := func(n int, role string) string {
-		if n == e.values {
-			return role
+func (s *survey) judge(e *evidence, to *Suspect) {
+	is := func(kind, looks string, hits int, role string) {
+		to.Kind, to.Looks, to.Hits = kind, looks, hits
+		if hits == e.values { // a role has to fit every value
+			to.Role = role
 		}
-		return ""
 	}
+	const byName = "in a field of that name"
 	userLike := hasWord(e.name, userWords...)
 	switch {
 	case e.user > 0 && (userLike || len(e.example) >= shortestInside+2 || e.user == e.values && e.isID()):
-		return "id", some(e.user, "are the user's own id"), all(e.user, "user")
+		is("id", "are the user's own id", e.user, "user")
 	case e.uuids > 0:
-		return "uuid", some(e.uuids, "are uuids or ULIDs"), all(e.uuids, "uuid")
+		is("uuid", "are uuids or ULIDs", e.uuids, "uuid")
 	case e.moments > 0:
-		return "time", some(e.moments, "are times near the capture's"), all(e.moments, "time")
+		is("time", "are times near the capture's", e.moments, "time")
 	case e.dates > 0 && (e.whole == 0 || hasWord(e.name, dateWords...)):
-		if s.timeField != "" {
-			role = all(e.dates, "date of "+s.timeField)
-		}
-		return "time", some(e.dates, "are dates near the capture's"), role
+		is("time", "are dates near the capture's", e.dates, s.dateRole())
 	case e.emails > 0:
-		return "person", some(e.emails, "are e-mail addresses"), "fake"
+		is("person", "are e-mail addresses", e.emails, "")
 	case e.addresses > 0:
-		return "person", some(e.addresses, "are IP addresses"), "fake"
+		is("person", "are IP addresses", e.addresses, "")
 	case e.phone > 0:
-		return "person", some(e.phone, "are phone numbers"), "fake"
+		is("person", "are phone numbers", e.phone, "")
 	case e.holdsUser > 0:
-		return "id", some(e.holdsUser, "hold the user's own id inside other text"), ""
+		is("id", "hold the user's own id inside other text", e.holdsUser, "")
 	case e.isPerson():
-		return "person", some(e.values, "in a field of that name"), "fake"
+		is("person", byName, e.values, "")
 	case e.isID() || userLike && e.whole == e.values:
-		return "id", some(e.values, "in a field of that name"), e.idRole(userLike)
+		is("id", byName, e.values, e.idRole(userLike))
 	}
-	return "", "", ""
+	if to.Kind == "person" { // fits whatever the values are
+		to.Role = "fake"
+	}
+}
+
+func (s *survey) dateRole() string {
+	if s.timeField == "" {
+		return ""
+	}
+	return "date of " + s.timeField
 }
