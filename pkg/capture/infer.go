@@ -46,11 +46,11 @@ func Infer(t *template.Template) []Inference {
 		suspects := byKey[key]
 		alike := !slices.ContainsFunc(suspects, func(s template.Suspect) bool { return s.Role != suspects[0].Role })
 		if alike && len(suspects) == len(fields[key]) {
-			list = append(list, propose(t, key, together(t, suspects)))
+			list = append(list, propose(t, rules, key, together(t, suspects)))
 			continue
 		}
 		for _, s := range suspects {
-			list = append(list, propose(t, field{s.LogType, s.Path}.pattern(), s))
+			list = append(list, propose(t, rules, field{s.LogType, s.Path}.pattern(), s))
 		}
 	}
 	return list
@@ -73,8 +73,8 @@ func together(t *template.Template, suspects []template.Suspect) template.Suspec
 	return one
 }
 
-// propose takes the suspected role if it fits.
-func propose(t *template.Template, pattern string, s template.Suspect) Inference {
+// propose takes the suspected role if it fits beside the rules about time.
+func propose(t *template.Template, base []scenario.Rule, pattern string, s template.Suspect) Inference {
 	one := Inference{pattern, s.Role, s.Why()}
 	rule, ok := ruleOf(pattern, s.Role)
 	if !ok {
@@ -82,8 +82,10 @@ func propose(t *template.Template, pattern string, s template.Suspect) Inference
 		return one
 	}
 	rules := []scenario.Rule{rule}
-	if rule.Role.Kind == scenario.Date {
-		rules = append(rules, scenario.Rule{Field: rule.Role.Of, Role: scenario.Role{Kind: scenario.Time}})
+	for _, b := range base {
+		if b.Role.Kind == scenario.Time || b.Role.Kind == scenario.Keep {
+			rules = append(rules, b)
+		}
 	}
 	if _, err := template.Compile(t, rules, nil); err != nil {
 		one.Role = "keep"

@@ -254,6 +254,7 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 // every is a rule of each role, on names of its own.
 var every = []scenario.Rule{
 	rule("k", scenario.Keep), rule("u", scenario.User), rule("id", scenario.UUID), rule("ts", scenario.Time), rule("n", scenario.Counter),
+	of("d", scenario.Date, "ts"), rule("p", scenario.Peer), of("s", scenario.Scale, "x"), rule("h", scenario.Hash), rule("f", scenario.Fake),
 }
 
 // Arbitrary lines compile or have faults. What compiles renders to one JSON
@@ -262,6 +263,8 @@ func FuzzCompile(f *testing.F) {
 	for _, s := range []string{
 		`{"u":"15","id":"8c47be83-c79b-4545-a901-e9c730fa276e","ts":"2018-11-03T01:04:33.796+09:00","n":7,"k":[1]}`,
 		`{"u":15,"ts":[1541207073796,-1],"n":"007","a":{"u":"15"},"u":12345678901234568890123456789012}`,
+		`{"ts":"2018-11-03T01:04:33Z","d":"2018-11-03","p":"16","s":"4.99","h":"a\u00e9\n\"9","f":["a@b.cc","x","10.0.0.1"]}`,
+		`{"p":["8c47be83-c79b-4545-a901-e9c730fa276e",7],"s":[-0,12.5],"h":[9223372036854775806,-12.50e3,"DEADBEEF01","\\"],"f":[90123,"+81 90 1234 5678"]}`,
 		`{"ts":"+1541207073","id":"12345678901234568890123456789012"}`, `{`, `{"u":"\""}`, "{\"u\":\"1\"}\n{\"u\":\"1\"}",
 	} {
 		f.Add([]byte(s))
@@ -299,7 +302,7 @@ func used(in *Template) (rules []scenario.Rule) {
 func checkRendering(t *testing.T, p *Program, event int) {
 	t.Helper()
 	line := p.Events[event].Line
-	got := p.Append(nil, event, &Values{})
+	got := p.Append(nil, event, &Values{Users: 9, Numbers: []scenario.Decimal{{Digits: 1<<64 - 1, Scale: 3}}})
 	if !json.Valid(got) {
 		t.Fatalf("%s became %s, which is no JSON", line, got)
 	}
@@ -323,11 +326,18 @@ func checkRendering(t *testing.T, p *Program, event int) {
 	}
 }
 
-// slotText is the slot's text at the start of b.
+// slotText is the slot's text at the start of b: a string with its quotes, what
+// stands in quotes that belong to the literal, or a number.
 func slotText(s part, b []byte) []byte {
-	end := bytes.IndexAny(b, `",]} `+"\t\r")
-	if (s.kind == slotUser || s.kind == slotCounter) && b[0] == '"' {
-		end = 2 + bytes.IndexByte(b[1:], '"')
+	switch {
+	case b[0] == '"' && !bytes.HasSuffix(s.literal, []byte(`"`)):
+		return b[:2+bytes.IndexByte(b[1:], '"')]
+	case bytes.HasSuffix(s.literal, []byte(`"`)):
+		end := 0
+		for escaped := false; escaped || b[end] != '"'; end++ {
+			escaped = b[end] == '\\' && !escaped
+		}
+		return b[:end]
 	}
-	return b[:end]
+	return b[:bytes.IndexAny(b, ",]} \t\r")]
 }

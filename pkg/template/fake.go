@@ -123,8 +123,9 @@ func (n *invention) append(dst []byte, v *Values) []byte {
 			dst = strconv.AppendUint(append(dst, ':'), number>>shift&0xffff, 16)
 		}
 		return dst
+	default:
+		return n.appendName(dst, number, v.Seed)
 	}
-	return n.appendName(dst, number, v.Seed)
 }
 
 func (n *invention) appendName(dst []byte, number, seed uint64) []byte {

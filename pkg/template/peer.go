@@ -107,7 +107,7 @@ func parseID(f Field, inner []byte) (u [16]byte, form record.UUIDForm, ok bool) 
 		return u, 0, false
 	}
 	u, form, ok = record.ParseUUID(inner)
-	return u, form, ok && !(form.ULID() && allDigits(inner))
+	return u, form, ok && (!form.ULID() || !allDigits(inner))
 }
 
 func allDigits(text []byte) bool {

@@ -21,10 +21,10 @@ func of(field string, kind scenario.RoleKind, name string) scenario.Rule {
 	return scenario.Rule{Field: field, Role: scenario.Role{Kind: kind, Of: name}}
 }
 
-// values renders a line of a user and returns its fields.
-func values(t fataler, p *Program, event int, v *Values) (fields map[string]any) {
+// values renders the first event for a user and returns its fields.
+func values(t fataler, p *Program, v *Values) (fields map[string]any) {
 	t.Helper()
-	d := json.NewDecoder(strings.NewReader(string(p.Append(nil, event, v))))
+	d := json.NewDecoder(strings.NewReader(string(p.Append(nil, 0, v))))
 	d.UseNumber()
 	if err := d.Decode(&fields); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestDateIsThatOfItsTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := at.Add(time.Duration(shift) * time.Second).In(zone).Format(layout)
-		if got := values(t, p, 0, &Values{Shift: shift})["day"]; got != want {
+		if got := values(t, p, &Values{Shift: shift})["day"]; got != want {
 			t.Fatalf("the date is %v, want %s", got, want)
 		}
 	})
@@ -133,7 +133,7 @@ func TestPeers(t *testing.T) {
 		user := rapid.Uint32Range(0, uint32(users-1)).Draw(t, "user")
 		const base = 1_000_000_000_000_000
 		v := &Values{User: user, UserID: base + uint64(user), Users: users, Seed: rapid.Uint64().Draw(t, "seed")}
-		got := values(t, p, 0, v)
+		got := values(t, p, v)
 		text := func(key string) string { return strings.TrimLeft(fmt.Sprint(got[key]), "0") }
 		seen := map[string]bool{text("u"): true}
 		for _, key := range []string{"p1", "p2", "p3"} {
@@ -147,7 +147,7 @@ func TestPeers(t *testing.T) {
 			t.Fatalf("equal ids are unlike in %v", got)
 		}
 	})
-	if got := values(t, p, 0, &Values{UserID: 7, Users: 1}); got["p1"] != "7" {
+	if got := values(t, p, &Values{UserID: 7, Users: 1}); got["p1"] != "7" {
 		t.Errorf("a user who is alone has the peer %v", got["p1"])
 	}
 }
@@ -160,12 +160,12 @@ func TestPeersAreUsersElsewhere(t *testing.T) {
 	one := compile(t, rules, `{"o":"`+x+`","u":"`+a+`","e":"`+b+`"}`)
 	two := compile(t, rules, `{"e":"`+x+`","own":{"e":"`+a+`"},"u":"`+a+`"}`)
 	v := &Values{Tag: 9, User: 3, Users: 10, Seed: 4}
-	u, form, _ := record.ParseUUID([]byte(values(t, one, 0, v)["o"].(string)))
+	u, form, _ := record.ParseUUID([]byte(values(t, one, v)["o"].(string)))
 	tag, peer, slot, ok := record.DecodeUUID(u)
 	if !ok || tag != 9 || peer == 3 || peer >= 10 || form.Version() != 4 || form.Len() != 32 {
 		t.Fatalf("peer %d of tag %v, slot %d, %v", peer, tag, slot, ok)
 	}
-	other := values(t, two, 0, &Values{Tag: 9, User: peer, Users: 10, Seed: 4})
+	other := values(t, two, &Values{Tag: 9, User: peer, Users: 10, Seed: 4})
 	w, _, _ := record.ParseUUID([]byte(other["u"].(string)))
 	w[6] = w[6]&15 | u[6]&0xf0
 	if w != u || other["own"].(map[string]any)["e"] != other["u"] {
@@ -187,7 +187,7 @@ func TestSharedUUID(t *testing.T) {
 	if diff := cmp.Diff([]int32{-1, 0}, p.SlotEvent); diff != "" {
 		t.Errorf("SlotEvent: want (-), got (+)\n%s", diff)
 	}
-	got := values(t, p, 0, &Values{Tag: 1, User: 2})
+	got := values(t, p, &Values{Tag: 1, User: 2})
 	for slot, key := range []string{"s", "e"} {
 		u, form, ok := record.ParseUUID([]byte(got[key].(string)))
 		if _, user, n, ours := record.DecodeUUID(u); !ok || !form.ULID() || !ours || user != 2 || n != uint32(slot) {
@@ -281,7 +281,7 @@ func TestHash(t *testing.T) {
 		a, b := rapid.StringMatching(form).Draw(t, "a"), rapid.StringMatching(form).Draw(t, "b")
 		p := compile(t, []scenario.Rule{rule("h*", scenario.Hash)}, fmt.Sprintf(`{"h1":%q,"h2":%q,"h3":%q}`, a, b, a))
 		v := &Values{Seed: rapid.Uint64().Draw(t, "seed"), User: rapid.Uint32Range(0, 999_999).Draw(t, "user")}
-		got := values(t, p, 0, v)
+		got := values(t, p, v)
 		h1, h2 := got["h1"].(string), got["h2"].(string)
 		if !sameShape(a, h1) || !sameShape(b, h2) {
 			t.Fatalf("%s, %s became %v", a, b, got)
@@ -291,7 +291,7 @@ func TestHash(t *testing.T) {
 		}
 		other := *v
 		other.User = rapid.Uint32Range(0, 999_999).Filter(func(u uint32) bool { return u != v.User }).Draw(t, "other")
-		if again := values(t, p, 0, &other)["h1"]; again == h1 {
+		if again := values(t, p, &other)["h1"]; again == h1 {
 			t.Fatalf("users %d and %d both have %v for %s", v.User, other.User, again, a)
 		}
 	})
@@ -302,7 +302,7 @@ func TestHashForms(t *testing.T) {
 	p := compile(t, []scenario.Rule{rule("*", scenario.Hash)},
 		`{"hex":"deadbeef01","HEX":"DEAD-BEEF-01","int":1541207073,"max":2047483647,"long":9203372036854775806,"neg":-12,"one":7,"float":655.77751,"exp":12e5,"esc":"a\u00e9\nb","zero":"007"}`)
 	for user := range uint32(3000) {
-		got := values(t, p, 0, &Values{User: user, Seed: 1})
+		got := values(t, p, &Values{User: user, Seed: 1})
 		if strings.Trim(got["hex"].(string), "0123456789abcdef") != "" || strings.Trim(got["HEX"].(string), "0123456789ABCDEF-") != "" {
 			t.Fatalf("user %d: no hex in %v", user, got)
 		}
@@ -326,7 +326,7 @@ func TestFakes(t *testing.T) {
 	seen := map[string]map[any]bool{}
 	benchmark, doc := netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("2001:db8::/32")
 	for user := range uint32(5000) {
-		got := values(t, p, 0, &Values{User: user, Seed: 3})
+		got := values(t, p, &Values{User: user, Seed: 3})
 		domain := got["a"].(string)[strings.Index(got["a"].(string), "@"):]
 		if domain != "@example.com" && domain != "@example.net" && domain != "@example.org" {
 			t.Fatalf("user %d: %v", user, got["a"])
@@ -355,7 +355,7 @@ func TestKeyOfAnyRole(t *testing.T) {
 		of("scale", scenario.Scale, "x"), rule("fake", scenario.Fake), rule("ulid", scenario.UUID), rule("u", scenario.User)}
 	p := compile(t, rules, `{"ts":1789311600,"date":"2026-09-13","peer":"9","hash":"abc","scale":"1.50","fake":"Lily","ulid":"01ARZ3NDEKTSV4RRFFQ69G5FAV","u":"15"}`)
 	v := &Values{Tag: 1, User: 2, UserID: 77, Users: 9, Seed: 3, Shift: 86400, Numbers: []scenario.Decimal{{Digits: 25, Scale: 1}}}
-	got := values(t, p, 0, v)
+	got := values(t, p, v)
 	for _, r := range rules {
 		if key := string(p.Key(nil, 0, r.Field, v)); key != fmt.Sprint(got[r.Field]) {
 			t.Errorf("key %s is %s, the record holds %v", r.Field, key, got[r.Field])

@@ -114,6 +114,7 @@ func (s *survey) learn() {
 					s.timeField = string(f.Key)
 				}
 			}
+		default: // says nothing of the user or the time
 		}
 	})
 	for _, text := range []string{s.template.Range.From, s.template.Range.To} {
@@ -208,14 +209,14 @@ func (s *survey) count(e *evidence, f Field, value []byte) {
 // lie before it, expiries behind. Counts of seconds are as short as other
 // numbers and have to be nearer.
 const (
-	margin        = 366 * 24 * time.Hour
-	marginSeconds = 31 * 24 * time.Hour
+	margin     = 366 * 24 * time.Hour
+	nearMargin = 31 * 24 * time.Hour
 )
 
 func (s *survey) during(form Form, ns int64) bool {
 	m := int64(margin)
 	if form.unit == 1e9 {
-		m = int64(marginSeconds)
+		m = int64(nearMargin)
 	}
 	if s.first > s.last { // nothing says when the capture was
 		return form.unit == 0
@@ -252,7 +253,7 @@ func (s *survey) judge(e *evidence, to *Suspect) {
 		is("id", "hold the user's own id inside other text", e.holdsUser, "")
 	case e.isPerson():
 		is("person", byName, e.values, "")
-	case e.isID() || userLike && e.whole == e.values:
+	case e.isID():
 		is("id", byName, e.values, e.idRole(userLike))
 	}
 	if to.Kind == "person" { // fits whatever the values are
