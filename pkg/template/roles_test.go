@@ -374,3 +374,23 @@ func TestKeyOfAnyRole(t *testing.T) {
 		t.Error("Field(x) is there")
 	}
 }
+
+// Half goes to the even neighbour, and more than half, by however little, goes up.
+func TestScaleRounds(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		by   scenario.Decimal
+		want string
+	}{
+		{"1", scenario.Decimal{Digits: 5, Scale: 1}, "0"}, {"3", scenario.Decimal{Digits: 5, Scale: 1}, "2"}, {"5", scenario.Decimal{Digits: 5, Scale: 1}, "2"},
+		{"1", scenario.Decimal{Digits: 51, Scale: 2}, "1"}, {"1", scenario.Decimal{Digits: 5000000000000000001, Scale: 19}, "1"}, {"1", scenario.Decimal{Digits: 49, Scale: 2}, "0"},
+		{"-0.05", scenario.Decimal{Digits: 1, Scale: 1}, "0.00"}, {"-0.15", scenario.Decimal{Digits: 1, Scale: 1}, "-0.02"}, {"0.25", scenario.Decimal{Digits: 1, Scale: 1}, "0.02"},
+		{"160", scenario.Decimal{Digits: 25, Scale: 1}, "400"}, {"18446744073709551615", scenario.Decimal{Digits: 1<<64 - 1}, "340282366920938463426481119284349108225"},
+		{"10000000000000000000", scenario.Decimal{Digits: 10000000000000000000}, "100000000000000000000000000000000000000"},
+	} {
+		p := compile(t, []scenario.Rule{of("n", scenario.Scale, "x")}, `{"n":`+c.text+`}`)
+		if got := string(p.Append(nil, 0, &Values{Numbers: []scenario.Decimal{c.by}})); got != `{"n":`+c.want+`}` {
+			t.Errorf("%s times %v is %s, want %s", c.text, c.by, got, c.want)
+		}
+	}
+}
