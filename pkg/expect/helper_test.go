@@ -69,7 +69,7 @@ func plan(t fataler, change func(*scenario.Scenario)) (*generate.Plan, *Planned)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if programs[ref.Name], err = template.Compile(tmpl, sc.Rewrite); err != nil {
+		if programs[ref.Name], err = template.Compile(tmpl, sc.Rewrite, sc.Time.Zone); err != nil {
 			t.Fatal(err)
 		}
 	}
