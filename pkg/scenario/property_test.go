@@ -380,7 +380,6 @@ func TestContentOfWhatIsUsed(t *testing.T) {
 	want := `kreplay 1
 rewrite "a" user "U%d"
 rewrite "b" uuid ""
-keep "c"
 users 100
 cohort "all" "t" 1000000000
 newline 0
