@@ -74,7 +74,7 @@ func TestUserRole(t *testing.T) {
 // After capture nothing is left that check would ask about, and every rule fits.
 func TestInferredScenarioIsClean(t *testing.T) {
 	got := captured("U0000000042", map[string][]string{
-		"login": {`{"user_id":"U0000000042","ts":"2026-09-14T00:00:01Z","sid":"01ARZ3NDEKTSV4RRFFQ69G5FAV","ip":"10.0.0.1","device_id":"x9","uuid":["` + strings.Repeat("ab", 16) + `"]}`},
+		"login": {`{"user_id":"U0000000042","ts":"2026-09-14T00:00:01Z","sid":"01ARZ3NDEKTSV4RRFFQ69G5FAV","ip":"10.0.0.1","day":"2026-09-14","device_id":"x9","uuid":["` + strings.Repeat("ab", 16) + `"]}`},
 		"match": {`{"user_id":"U0000000042","ts":"2026-09-14T00:00:02Z","owner":{"user_id":"U0000000043"},"tel":"090-1234-5678"}`},
 	})
 	out := t.TempDir() + "/s"
