@@ -17,6 +17,8 @@ import (
 )
 
 // Run runs the suite. open returns an empty store and registers its cleanup.
+// Whether "a" and "a/b" may both be objects is left to the stores: in a bucket
+// they may, in a directory they cannot. Each says so in its own tests.
 func Run(t *testing.T, open func(t *testing.T) object.Store) {
 	laws := []struct {
 		name string
