@@ -35,6 +35,9 @@ func config(endpoint string) aws.Config {
 		Region: "eu-west-1", BaseEndpoint: aws.String(endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
+
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}
 }
 
