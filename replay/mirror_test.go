@@ -83,7 +83,7 @@ func (b bench) push(ctx context.Context, t *testing.T, sink stream.Sink) (dir st
 	_, err = replay.Push(ctx, job, replay.PushConfig{
 		Dir: dir, Target: replay.Target{Sink: sink, Stream: "s"}, Stages: map[string]string{"raw": "s3://lake/raw"}, Mirror: b.runs,
 	})
-	return dir, errors.Join(err, b.pipe.Flush(t.Context()))
+	return dir, errors.Join(err, b.pipe.Flush(context.WithoutCancel(ctx)))
 }
 
 func (b bench) verify(t *testing.T, dir string, isCopy bool) report.Report {
