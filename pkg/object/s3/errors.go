@@ -67,6 +67,8 @@ func (s *Store) explain(ctx context.Context, verb, key string, err error) error 
 		return fmt.Errorf("s3: %s %s: no credentials; check --profile or AWS_ACCESS_KEY_ID: %w", verb, what, cause(err))
 	case code == "NoSuchBucket":
 		return fmt.Errorf("s3: %s %s: bucket %q does not exist at %s; check its name and --endpoint-url: %w", verb, what, s.place.bucket, s.place.where(), ErrNoBucket)
+	case status == http.StatusPreconditionFailed:
+		return fmt.Errorf("s3: %s %s: it was replaced while it was read; try again", verb, what)
 	case code == "NoSuchKey", status == http.StatusNotFound && code != "NoSuchUpload":
 		return fmt.Errorf("s3: %s: %w", what, object.ErrNotExist)
 	case refusals[code]:

@@ -124,17 +124,18 @@ func (p provider) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 	return aws.IsCredentialsProvider(p.CredentialsProvider, target)
 }
 
-// Open implements object.Store. The object is read as it comes, over one
-// connection; a connection that breaks is an error of Read, never an early end.
+// Open implements object.Store. The object is read as it comes. Where the
+// connection breaks it is asked for again from there on, unless it was replaced
+// meanwhile: then, and when that fails three times in a row, Read says so.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := admit(ctx, key); err != nil {
 		return nil, err
 	}
-	out, err := s.api.GetObject(ctx, &sdk.GetObjectInput{Bucket: &s.place.bucket, Key: aws.String(s.prefix + key)})
-	if err != nil {
-		return nil, s.explain(ctx, "read", key, err)
+	r := &reader{ctx: ctx, store: s, key: key}
+	if err := r.open(); err != nil {
+		return nil, err
 	}
-	return &reader{ctx: ctx, store: s, key: key, body: out.Body}, nil
+	return r, nil
 }
 
 // reader is one object on its way in.
@@ -142,15 +143,53 @@ type reader struct {
 	ctx   context.Context
 	store *Store
 	key   string
+	etag  *string
 	body  io.ReadCloser // ends with io.ErrUnexpectedEOF when it is shorter than announced (net/http)
+	read  int64         // bytes given out
+	tries int           // breaks since the last byte
+}
+
+// maxBreaks is how often a reader goes on without having got a byte.
+const maxBreaks = 3
+
+// open asks for what has not been given out yet.
+func (r *reader) open() error {
+	in := &sdk.GetObjectInput{Bucket: &r.store.place.bucket, Key: aws.String(r.store.prefix + r.key)}
+	if r.read > 0 {
+		in.Range, in.IfMatch = aws.String(fmt.Sprintf("bytes=%d-", r.read)), r.etag
+	}
+	out, err := r.store.api.GetObject(r.ctx, in)
+	if err != nil {
+		return r.store.explain(r.ctx, "read", r.key, err)
+	}
+	if r.read > 0 && aws.ToString(out.ContentRange) == "" {
+		return errors.Join(fmt.Errorf("s3: read %s: the connection broke, and the service does not read on from byte %d", r.key, r.read), out.Body.Close())
+	}
+	r.body, r.etag = out.Body, out.ETag
+	return nil
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.body.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = r.store.explain(r.ctx, "read", r.key, err)
+	for {
+		n, err := r.body.Read(p)
+		r.read += int64(n)
+		if n > 0 {
+			r.tries = 0
+		}
+		if err == nil || errors.Is(err, io.EOF) {
+			return n, err
+		}
+		if r.tries++; r.tries > maxBreaks || r.ctx.Err() != nil {
+			return n, r.store.explain(r.ctx, "read", r.key, err)
+		}
+		_ = r.body.Close() // it is broken
+		if err := r.open(); err != nil {
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
+		}
 	}
-	return n, err
 }
 
 func (r *reader) Close() error { return r.body.Close() }

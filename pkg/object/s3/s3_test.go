@@ -3,6 +3,7 @@ package s3_test
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -325,17 +327,110 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 	}
 }
 
-// A body that ends early is an error, never the end of the object.
-func TestCutBodyIsAnError(t *testing.T) {
-	s := open(t, answer(t, 200, "half", "Content-Length", "8"), "s3://lake", s3.Options{})
-	r, err := s.Open(t.Context(), "k")
-	if err != nil {
-		t.Fatal(err)
+// cutting passes on at most so many bytes of each answer to a GET of an object,
+// then breaks the connection; before, if set, is asked first.
+type cutting struct {
+	http.Handler
+	most   int
+	before func(w http.ResponseWriter, r *http.Request) bool
+}
+
+func (c cutting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet || r.URL.Query().Has("list-type") {
+		c.Handler.ServeHTTP(w, r)
+		return
 	}
-	defer func() { _ = r.Close() }()
-	got, err := io.ReadAll(r)
-	if string(got) != "half" || !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "try again") {
-		t.Errorf("got %q, %v, want half and an unexpected end", got, err)
+	if c.before != nil && !c.before(w, r) {
+		return
+	}
+	full := httptest.NewRecorder()
+	c.Handler.ServeHTTP(full, r)
+	for name, values := range full.Header() {
+		w.Header()[name] = values
+	}
+	body := full.Body.Bytes()
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(full.Code)
+	_, _ = w.Write(body[:min(c.most, len(body))])
+	if len(body) > c.most {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// An object whose connection breaks again and again is read as a whole; bytes
+// are neither lost nor given out twice.
+func TestBrokenConnectionsAreMended(t *testing.T) {
+	var gets atomic.Int64
+	s := open(t, serve(t, func(h http.Handler) http.Handler {
+		return cutting{h, 100_000, func(http.ResponseWriter, *http.Request) bool { gets.Add(1); return true }}
+	}), "s3://lake", s3.Options{})
+	want := make([]byte, 1<<20)
+	for i := range want {
+		want[i] = byte(i * 2654435761 >> 16)
+	}
+	objecttest.Put(t, s, "k", want)
+	if got := read(t, s, "k"); !bytes.Equal(got, want) {
+		t.Errorf("read %d bytes, or others; want %d", len(got), len(want))
+	}
+	if gets.Load() != 11 {
+		t.Errorf("%d requests, want 11 of 100,000 bytes at most", gets.Load())
+	}
+}
+
+// A body that ends early is an error, never the end of the object: when nothing
+// more comes, when the object was replaced meanwhile, when the service cannot read on.
+func TestCutBodyIsAnError(t *testing.T) {
+	var etag atomic.Value
+	var again atomic.Int64
+	for _, c := range []struct {
+		name, says string
+		wrap       func(http.Handler) http.Handler
+	}{
+		{"nothing more", "try again", func(h http.Handler) http.Handler {
+			return cutting{h, 4, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("Range") == "" {
+					return true
+				}
+				again.Add(1)
+				w.Header().Set("Content-Range", "bytes 4-7/8")
+				w.Header().Set("Content-Length", "4")
+				w.WriteHeader(http.StatusPartialContent)
+				_ = http.NewResponseController(w).Flush()
+				panic(http.ErrAbortHandler)
+			}}
+		}},
+		{"replaced", "replaced while it was read", func(h http.Handler) http.Handler {
+			return cutting{h, 4, func(w http.ResponseWriter, r *http.Request) bool {
+				etag.Store(r.Header.Get("If-Match"))
+				if r.Header.Get("Range") == "" {
+					return true
+				}
+				w.WriteHeader(http.StatusPreconditionFailed)
+				return false
+			}}
+		}},
+		{"no ranges", "does not read on from byte 4", func(h http.Handler) http.Handler {
+			return cutting{h, 4, func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("Range"); return true }}
+		}},
+	} {
+		s := open(t, serve(t, c.wrap), "s3://lake", s3.Options{})
+		objecttest.Put(t, s, "k", []byte("halfhalf"))
+		r, err := s.Open(t.Context(), "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if string(got) != "half" || err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %q, %v, want half and an error that says %q", c.name, got, err, c.says)
+		}
+		_ = r.Close()
+	}
+	if again.Load() != 3 {
+		t.Errorf("asked again %d times where nothing more comes, want 3", again.Load())
+	}
+	if want := fmt.Sprintf(`"%x"`, md5.Sum([]byte("halfhalf"))); etag.Load() != want {
+		t.Errorf("asked with If-Match %q, want %s", etag.Load(), want)
 	}
 }
 
