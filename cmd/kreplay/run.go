@@ -55,14 +55,14 @@ func (a *app) conclude(ctx context.Context, res *replay.Result, where runPlace, 
 			return err
 		}
 	}
-	if err := where.upload(ctx); err != nil {
-		return err
-	}
 	if text {
 		if err := (report.Output{Format: "text"}).Write(a.stdout, rep); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.stdout, "\nrun directory: %s\n", where)
+	}
+	if err := where.upload(ctx); err != nil {
+		return err
 	}
 	switch rep.Verdict {
 	case report.Pass:

@@ -1,7 +1,6 @@
 package s3_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/md5"
 	"errors"
@@ -144,27 +143,13 @@ func TestPartsMakeOneObject(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got := read(t, s, "k"); !bytes.Equal(got, data[:size]) {
+		if got := objecttest.Get(t, s, "k"); got != string(data[:size]) {
 			t.Errorf("%d bytes: read %d bytes, or others", size, len(got))
 		}
 		if parts.Load() != want {
 			t.Errorf("%d bytes: %d parts, want %d", size, parts.Load(), want)
 		}
 	}
-}
-
-func read(t *testing.T, s object.Store, key string) []byte {
-	t.Helper()
-	r, err := s.Open(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = r.Close() }()
-	data, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // An upload that was begun is dropped, by Abort and by a Close that fails.
@@ -205,7 +190,7 @@ func TestKeyAndFolderLiveSideBySide(t *testing.T) {
 	s := open(t, serve(t, nil), "s3://lake", s3.Options{})
 	objecttest.Put(t, s, "a", []byte("1"))
 	objecttest.Put(t, s, "a/b", []byte("2"))
-	if got := string(read(t, s, "a")) + string(read(t, s, "a/b")); got != "12" {
+	if got := objecttest.Get(t, s, "a") + objecttest.Get(t, s, "a/b"); got != "12" {
 		t.Errorf("got %q, want 12", got)
 	}
 }
@@ -370,7 +355,7 @@ func TestBrokenConnectionsAreMended(t *testing.T) {
 		want[i] = byte(i * 2654435761 >> 16)
 	}
 	objecttest.Put(t, s, "k", want)
-	if got := read(t, s, "k"); !bytes.Equal(got, want) {
+	if got := objecttest.Get(t, s, "k"); got != string(want) {
 		t.Errorf("read %d bytes, or others; want %d", len(got), len(want))
 	}
 	if gets.Load() != 11 {
@@ -484,7 +469,7 @@ func TestRequestsArePlain(t *testing.T) {
 	s := open(t, strings.Replace(endpoint, "127.0.0.1", "localhost", 1), "s3://lake", s3.Options{PartBytes: 5 << 20})
 	objecttest.Put(t, s, "small", []byte("x"))
 	objecttest.Put(t, s, "large", make([]byte, 6<<20))
-	read(t, s, "large")
+	objecttest.Get(t, s, "large")
 	keys(t, s)
 	if seen.Load() != 7 {
 		t.Errorf("%d requests, want put, 4 for the parts, get, list", seen.Load())
