@@ -13,6 +13,7 @@ import (
 	"kreplay/pkg/batch"
 	"kreplay/pkg/generate"
 	"kreplay/pkg/ledger"
+	"kreplay/pkg/object"
 	"kreplay/pkg/pace"
 	"kreplay/pkg/record"
 	"kreplay/pkg/scenario"
@@ -36,6 +37,7 @@ type PushConfig struct {
 	Target  Target
 	Stages  map[string]string // where the stages lie, kept for verify
 	Version string            // of the program, for the manifest
+	Mirror  object.Store      // where a copy of Dir is kept as it grows; nil: nowhere
 	Observe func(Progress)    // called a few times a second; nil: nobody looks
 }
 
@@ -68,6 +70,10 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err != nil {
 		return nil, err
 	}
+	copied, err := startMirror(ctx, cfg.Mirror, cfg.Dir)
+	if err != nil {
+		return nil, errors.Join(err, w.Close(ledger.Stopped))
+	}
 	p := newPush(job, plan, cfg, limits, w)
 	stop := watch(ctx, cfg.Observe, p.progress)
 	err = p.run(ctx)
@@ -76,7 +82,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err != nil {
 		reason = ledger.Stopped
 	}
-	if err := errors.Join(err, w.Close(reason)); err != nil {
+	if err := errors.Join(err, w.Close(reason), copied.end(ctx)); err != nil {
 		return nil, err
 	}
 	return ledger.Open(cfg.Dir)

@@ -24,6 +24,7 @@ import (
 // VerifyConfig says which run is accounted for and how long to wait for it.
 type VerifyConfig struct {
 	Dir     string                // run directory
+	Copy    bool                  // Dir was fetched from a copy, which may lag behind the run; see Fetch
 	Stages  map[string]string     // where the stages lie; nil: as the manifest says
 	Quiet   time.Duration         // a stage has settled when nothing new came for this long; 0: as the scenario says
 	Max     time.Duration         // no longer than this; 0: as the scenario says
@@ -83,7 +84,7 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	if cfg.Open == nil {
 		cfg.Open = openDir
 	}
-	res, err := open(cfg.Dir)
+	res, err := open(cfg.Dir, cfg.Copy)
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +122,13 @@ func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
 	return s, s, err
 }
 
-// open reads a run directory and regenerates its plan.
-func open(runDir string) (*Result, error) {
-	led, err := ledger.Open(runDir)
+// open reads a run directory, or a copy of one, and regenerates its plan.
+func open(runDir string, isCopy bool) (*Result, error) {
+	read := ledger.Open
+	if isCopy {
+		read = ledger.OpenCopy
+	}
+	led, err := read(runDir)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kreplay/pkg/capture"
-	"kreplay/pkg/object/dir"
 	"kreplay/pkg/report"
 )
 
@@ -22,12 +21,13 @@ func (a *app) captureCommand() *cobra.Command {
 	var f captureFlags
 	c := &cobra.Command{
 		Use: "capture", Short: "Take one user's records out of a lake as a template and a first scenario",
-		Example: "  kreplay capture --from /mnt/lake/raw --user 15 --user-field userId --time-field ts --type-field page --out whale",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.capture(c, &f) },
+		Example: "  kreplay capture --from /mnt/lake/raw --user 15 --user-field userId --time-field ts --type-field page --out whale\n" +
+			"  kreplay capture --from s3://lake/raw --dry-run",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.capture(c, &f) },
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.from, "from", "", "folder of the lake")
+	fl.StringVar(&f.from, "from", "", "where the lake lies: a folder, or s3://BUCKET/PREFIX")
 	fl.StringVar(&f.out, "out", "", "scenario directory to write")
 	fl.StringVar(&f.opts.User, "user", "", "the user's id")
 	fl.StringVar(&f.opts.UserField, "user-field", "", "field that holds the user's id")
@@ -56,7 +56,7 @@ func (f *captureFlags) check() error {
 	missing := func(flag, why string) error { return usagef("capture: %s is missing: %s", flag, why) }
 	switch {
 	case f.from == "":
-		return missing("--from", "the folder of the lake")
+		return missing("--from", "the folder of the lake, or s3://BUCKET/PREFIX")
 	case f.dryRun:
 		return nil
 	case f.opts.User == "":
@@ -77,10 +77,11 @@ func (a *app) capture(c *cobra.Command, f *captureFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	store, err := dir.Open(f.from)
+	store, closer, err := a.openPlace(c.Context(), f.from)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = closer.Close() }()
 	f.opts.Store, f.opts.Source, f.opts.Out = store, f.from, f.out
 	if f.dryRun {
 		d, err := capture.DryRun(c.Context(), f.opts)

@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 		}
 		e.Setenv("LAKE", lake)
 		return nil
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve}, Condition: func(cond string) (bool, error) {
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "upload": upload, "download": download}, Condition: func(cond string) (bool, error) {
 		_, err := os.Stat("../../../shared/data/activity-lake")
 		return cond == "lake" && err == nil, nil
 	}})
@@ -59,7 +59,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	lake := slices.Index(args, "--lake") + 1
-	if lake > 0 && lake < len(args) {
+	if lake > 0 && lake < len(args) && !inS3(args[lake]) {
 		args[lake] = ts.MkAbs(args[lake])
 	}
 	r, w := io.Pipe()

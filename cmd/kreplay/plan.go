@@ -122,7 +122,7 @@ func (p *planner) openShards(ctx context.Context) (*stream.Map, error) {
 		}
 		return stream.EvenMap(p.shards)
 	}
-	cfg, err := p.app.awsConfig(ctx)
+	cfg, err := p.app.awsConfig(ctx, p.app.kinesisEndpoint())
 	if err != nil {
 		return nil, err
 	}

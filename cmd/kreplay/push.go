@@ -42,7 +42,7 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 	if name == "" {
 		return replay.Target{}, usagef("no stream: pass --stream NAME, set stream.name in the scenario, or use --local")
 	}
-	cfg, err := a.awsConfig(ctx)
+	cfg, err := a.awsConfig(ctx, a.kinesisEndpoint())
 	if err != nil {
 		return replay.Target{}, err
 	}
@@ -118,10 +118,11 @@ func (a *app) pushCommand() *cobra.Command {
 			if id == "" {
 				id = replay.NewRunID(time.Now())
 			}
-			where, err := runDir(dir, id)
+			where, err := a.placeRun(c.Context(), dir, id)
 			if err != nil {
 				return err
 			}
+			defer where.close()
 			since, err := parseAnchor(anchor)
 			if err != nil {
 				return err
@@ -136,7 +137,7 @@ func (a *app) pushCommand() *cobra.Command {
 			}
 			fmt.Fprintf(a.stderr, "run %s in %s\n", id, where)
 			led, err := replay.Push(c.Context(), job, replay.PushConfig{
-				Dir: where, RunID: id, Anchor: since, Slice: slice, Target: to, Stages: stagePaths(job), Version: version(), Observe: a.observer(),
+				Dir: where.dir, Mirror: where.mirror(), RunID: id, Anchor: since, Slice: slice, Target: to, Stages: stagePaths(job), Version: version(), Observe: a.observer(),
 			})
 			if err != nil {
 				return err
@@ -153,7 +154,7 @@ func (a *app) pushCommand() *cobra.Command {
 	src.add(c)
 	src.addRate(c)
 	target.add(c)
-	c.Flags().StringVar(&dir, "run-dir", "", "run directory (default runs/<id>)")
+	c.Flags().StringVar(&dir, "run-dir", "", runDirUsage)
 	c.Flags().StringVar(&worker, "worker", "", "send only this worker's share, as in 1/4; give all workers one --run-id and --anchor")
 	c.Flags().StringVar(&id, "run-id", "", "id of the run (default: a fresh one)")
 	c.Flags().StringVar(&anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,6 +74,22 @@ func Open(dir string) (*Account, error) {
 	return a, nil
 }
 
+// OpenCopy reads the account from a copy of a run directory that may lag behind
+// the original, such as one that is written to an object store as the run goes
+// on. Unless the copy has the end, each record without an ack in it may have
+// been sent since, any number of times.
+func OpenCopy(dir string) (*Account, error) {
+	a, err := Open(dir)
+	if err != nil || a.Clean {
+		return a, err
+	}
+	a.Next = a.Manifest.Planned
+	a.Attempts.Unknown -= a.Window
+	a.Window, a.totals = 0, Totals{}
+	a.settle(a.pieces, math.MaxUint32)
+	return a, nil
+}
+
 var errForeign = errors.New("not a ledger of kreplay")
 
 // read reads a ledger file. It is Open without the file system.
@@ -85,7 +102,7 @@ func read(r *bufio.Reader, m Manifest) (*Account, error) {
 	}
 	if !whole.ok {
 		a.Cut = whole.n
-		a.settle(d.layers.all())
+		a.settle(d.layers.all(), 1)
 		return a, nil
 	}
 	frames := reader{r: r}
@@ -107,7 +124,7 @@ func read(r *bufio.Reader, m Manifest) (*Account, error) {
 		}
 		offset += n
 	}
-	a.settle(d.layers.all())
+	a.settle(d.layers.all(), 1)
 	return a, nil
 }
 
@@ -133,10 +150,11 @@ func readHeader(r io.Reader) (headerRead, error) {
 	return headerRead{int64(n), n == len(header)}, nil
 }
 
-// settle adds the crash window and counts final fates.
-func (a *Account) settle(pieces []piece) {
+// settle adds the crash window, with so many unknown attempts at each of its
+// records, and counts final fates.
+func (a *Account) settle(pieces []piece, lost uint32) {
 	if !a.Clean {
-		pieces = merge(pieces, a.window(pieces))
+		pieces = merge(pieces, a.window(pieces, lost))
 	}
 	a.pieces = pieces
 	a.Attempts.Unknown += a.Window
@@ -154,14 +172,14 @@ func (a *Account) settle(pieces []piece) {
 	}
 }
 
-// window returns one more unknown attempt at all that is marked and not acked.
-func (a *Account) window(pieces []piece) (layer []piece) {
+// window returns unknown attempts at all that is marked and not acked.
+func (a *Account) window(pieces []piece, attempts uint32) (layer []piece) {
 	code := slices.Index(a.codes, CodeCrash)
 	if code < 0 {
 		code = len(a.codes)
 		a.codes = append(a.codes, CodeCrash)
 	}
-	lost := state{fate: record.Unknown, code: uint32(code), unknowns: 1}
+	lost := state{fate: record.Unknown, code: uint32(code), unknowns: attempts}
 	seq := uint64(0)
 	add := func(end uint64) {
 		if seq < end {
