@@ -111,9 +111,10 @@ func ruleOf(pattern, role string) (r scenario.Rule, ok bool) {
 // base are the rules about the user and the time, and before them those about
 // fields of the same name that hold another user, or no time.
 func base(t *template.Template) (list []Inference, rules []scenario.Rule) {
-	user, at := last(t.Fields.User), last(t.Fields.Time)
-	known := map[string]bool{}
+	users, times := own(t.Fields.User), own(t.Fields.Time)
+	known, present := map[string]bool{}, map[string]bool{}
 	each(t, func(f field, value []byte) {
+		present[f.key()] = true
 		if known[f.pattern()] {
 			return
 		}
@@ -121,11 +122,11 @@ func base(t *template.Template) (list []Inference, rules []scenario.Rule) {
 		one := Inference{Field: f.pattern(), Role: "peer", Why: fmt.Sprintf("holds %s, another user than %s", value, t.User)}
 		kind := scenario.Peer
 		switch {
-		case f.key() == user && text(value) != t.User:
+		case slices.Contains(users, f.key()) && text(value) != t.User:
 			if !isID(text(value)) {
 				one.Role, kind = "keep", scenario.Keep
 			}
-		case f.key() == at && !isTime:
+		case slices.Contains(times, f.key()) && !isTime:
 			one.Role, one.Why, kind = "keep", fmt.Sprintf("holds %s, which is no time", value), scenario.Keep
 		default:
 			return
@@ -134,8 +135,17 @@ func base(t *template.Template) (list []Inference, rules []scenario.Rule) {
 		list = append(list, one)
 		rules = append(rules, scenario.Rule{Field: one.Field, Role: scenario.Role{Kind: kind}})
 	})
-	list = append(list, Inference{user, userRole(t.User), "the capture was made by it"}, Inference{at, "time", "the capture was made by it"})
-	return list, append(rules, scenario.Rule{Field: user, Role: scenario.Role{Kind: scenario.User}}, scenario.Rule{Field: at, Role: scenario.Role{Kind: scenario.Time}})
+	for i, name := range slices.Concat(users, times) {
+		role, kind := userRole(t.User), scenario.User
+		if i >= len(users) {
+			role, kind = "time", scenario.Time
+		}
+		if present[name] {
+			list = append(list, Inference{name, role, "the capture was made by it"})
+			rules = append(rules, scenario.Rule{Field: name, Role: scenario.Role{Kind: kind}})
+		}
+	}
+	return list, rules
 }
 
 func isID(s string) bool {

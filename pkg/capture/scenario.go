@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -59,7 +60,7 @@ rewrite:                 # field: role; what no rule names stays byte for byte. 
 // ruledBase says that a field has the name of the user's or the time's: only a
 // rule before theirs can keep it.
 func ruledBase(t *template.Template, pattern string) bool {
-	return strings.Contains(pattern, ".") && (last(pattern) == last(t.Fields.User) || last(pattern) == last(t.Fields.Time))
+	return strings.Contains(pattern, ".") && slices.Contains(slices.Concat(own(t.Fields.User), own(t.Fields.Time)), last(pattern))
 }
 
 // vacant refuses a directory that holds something.
