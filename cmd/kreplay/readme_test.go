@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"kreplay/pkg/scenario"
 )
 
 // What the README shows is what happens: every ```console block is typed in,
@@ -118,6 +121,25 @@ func (s *session) compare(command, want, got string) {
 	}
 	if want != "" && !regexp.MustCompile(pattern).MatchString(got) {
 		s.t.Errorf("README: %s\nshows:\n%s\nprinted:\n%s", command, want, got)
+	}
+}
+
+// The scenario that the README shows is one.
+func TestREADMEScenario(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(text)
+	if block == nil {
+		t.Fatal("no scenario in the README")
+	}
+	sc, err := scenario.Load(fstest.MapFS{"scenario.yaml": {Data: block[1]}}, ".", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sc.Name != "launch-day" || len(sc.Expect.Queries) != 3 {
+		t.Errorf("scenario %s with %d queries", sc.Name, len(sc.Expect.Queries))
 	}
 }
 
