@@ -33,27 +33,37 @@ func open(t *testing.T) expect.Engine {
 	return e
 }
 
-// feed loads what a plan regenerates, through change, which may drop a row (no
-// data), alter it, or leave it.
-func feed(t *testing.T, e expect.Engine, set expect.Set, p *generate.Plan, tables []expect.Table, change func(logType, row string) string) {
+// feed loads what a plan regenerates into both sets, what is delivered through
+// change, which may drop a row (no data), alter it, or leave it.
+func feed(t *testing.T, e expect.Engine, p *generate.Plan, tables []expect.Table, change func(logType, row string) string) {
 	t.Helper()
-	loader, err := e.Load(t.Context(), set, tables)
+	feedSet(t, p, asPlanned, loader(t, e, expect.Expected, tables))
+	feedSet(t, p, change, loader(t, e, expect.Delivered, tables))
+}
+
+func asPlanned(_, row string) string { return row }
+
+func loader(t *testing.T, e expect.Engine, set expect.Set, tables []expect.Table) expect.Loader {
+	t.Helper()
+	l, err := e.Load(t.Context(), set, tables)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+func feedSet(t *testing.T, p *generate.Plan, change func(logType, row string) string, l expect.Loader) {
+	t.Helper()
 	for r := range p.Records(generate.Slice{}) {
-		row := string(r.Data)
-		if change != nil {
-			row = change(p.LogType(r.ID), row)
-		}
+		row := change(p.LogType(r.ID), string(r.Data))
 		if row == "" {
 			continue
 		}
-		if err := loader.Add(p.LogType(r.ID), []byte(row)); err != nil {
+		if err := l.Add(p.LogType(r.ID), []byte(row)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := loader.Close(t.Context()); err != nil {
+	if _, err := l.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -113,8 +123,7 @@ func TestWhatWasPlannedPasses(t *testing.T) {
 			t.Fatalf("check: %v, %v", faults, err)
 		}
 		e := open(t)
-		feed(t, e, expect.Delivered, p, tables, nil)
-		feed(t, e, expect.Expected, p, tables, nil)
+		feed(t, e, p, tables, asPlanned)
 		findings := judge(t, e, facts, list)
 		if len(findings) != len(list) || len(list) != 4+1+9 {
 			t.Errorf("%d findings of %d expectations", len(findings), len(list))
@@ -133,7 +142,7 @@ func TestWhatIsPlantedFails(t *testing.T) {
 	tables := facts.Tables()
 	e := open(t)
 	lost, dear := false, false
-	feed(t, e, expect.Delivered, p, tables, func(logType, row string) string {
+	feed(t, e, p, tables, func(logType, row string) string {
 		switch {
 		case logType == "login" && !lost && strings.Contains(row, `"US"`):
 			lost = true
@@ -146,7 +155,6 @@ func TestWhatIsPlantedFails(t *testing.T) {
 		}
 		return row
 	})
-	feed(t, e, expect.Expected, p, tables, nil)
 	list := append(facts.Automatic(tables), queries(t)...)
 	got := summary(judge(t, e, facts, list))
 	want := []string{
@@ -175,7 +183,7 @@ func TestQueriesThatFail(t *testing.T) {
 	p, facts := expect.GamePlan(t, nil)
 	tables := facts.Tables()
 	e := open(t)
-	feed(t, e, expect.Delivered, p, tables, nil)
+	feed(t, e, p, tables, asPlanned)
 	slow := "select count(*) from range(1000000000) a, range(1000000000) b where a.range + b.range = 1"
 	findings := judge(t, e, facts, []expect.Expectation{
 		{Name: "slow", SQL: slow, Equals: equals(t, "1"), Max: 50 * time.Millisecond},
