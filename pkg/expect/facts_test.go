@@ -143,8 +143,8 @@ func TestTablesOfAPlan(t *testing.T) {
 	want := []string{
 		"login[user_id VARCHAR ts BIGINT session_id VARCHAR country VARCHAR level BIGINT]",
 		`purchase[event_id VARCHAR uid VARCHAR ts BIGINT amount DECIMAL(18,5) items STRUCT("price" DECIMAL(18,2))[] no BIGINT]`,
-		`shop.open[who STRUCT("user_id" BIGINT) ts BIGINT open BIGINT a.b BIGINT]`,
-		"twins[uid VARCHAR ts BIGINT n BIGINT mixed VARCHAR]",
+		`shop.open[who STRUCT("user_id" BIGINT) ts BIGINT open BIGINT a.b BIGINT alias VARCHAR]`,
+		"twins[uid VARCHAR ts BIGINT n BIGINT mixed VARCHAR alias VARCHAR]",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
