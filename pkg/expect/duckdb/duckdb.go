@@ -83,7 +83,7 @@ func (e *engine) open(ctx context.Context, o Options) error {
 		fmt.Sprintf("set memory_limit = '%d B'", o.Memory),
 		fmt.Sprintf("set threads = %d", o.Threads),
 		"set temp_directory = " + literal(filepath.Join(e.dir, "spill")),
-		"set timezone = 'UTC'", // not the machine's: results are the same everywhere
+		"set timezone = 'UTC'",                  // not the machine's: results are the same everywhere
 		"pragma disable_checkpoint_on_shutdown", // nobody reads the file again
 		"attach " + literal(filepath.Join(e.dir, "rows.duckdb")) + " as lake",
 	}
