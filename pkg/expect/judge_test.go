@@ -18,10 +18,15 @@ import (
 
 func open(t *testing.T) expect.Engine {
 	t.Helper()
+	return openWith(t, 0)
+}
+
+func openWith(t *testing.T, memory int64) expect.Engine {
+	t.Helper()
 	if !duckdb.Present {
 		t.Skip("built without the SQL engine")
 	}
-	e, err := duckdb.Open(t.Context(), duckdb.Options{Dir: t.TempDir(), Threads: 2})
+	e, err := duckdb.Open(t.Context(), duckdb.Options{Dir: t.TempDir(), Memory: memory, Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +233,20 @@ func TestQueriesThatFail(t *testing.T) {
 	defer stop()
 	if _, err := expect.Judge(ctx, e, facts, []expect.Expectation{{Name: "again", SQL: slow, Equals: equals(t, "1")}}); !errors.Is(err, cause) {
 		t.Errorf("got %v, want %v", err, cause)
+	}
+}
+
+// An engine that could not work proves nothing (law 5), and goes on.
+func TestEngineThatCannotWorkIsInconclusive(t *testing.T) {
+	p, facts := expect.GamePlan(t, nil)
+	e := openWith(t, 128<<20)
+	feed(t, e, p, facts.Tables(), asPlanned)
+	got := summary(judge(t, e, facts, []expect.Expectation{
+		{Name: "list", SQL: "select len(list(range)) from range(60000000)", Equals: equals(t, "60000000")},
+		{Name: "DAU", SQL: "select count(distinct user_id) from login where user_id <> ''", Equals: equals(t, "users()")},
+	}))
+	if !strings.HasPrefix(got[0], "list: inconclusive want 60000000 got : the SQL engine could not work: ") || got[1] != "DAU: pass want 40 got 40:" {
+		t.Errorf("got %s", strings.Join(got, "\n"))
 	}
 }
 

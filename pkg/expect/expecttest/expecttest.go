@@ -77,7 +77,7 @@ func loadAll(t testing.TB, e expect.Engine, set expect.Set, samples []sample) []
 	}
 	misfits, err := loader.Close(t.Context())
 	if err != nil {
-		t.Fatalf("load: %v; tables %.2000v", err, tables)
+		t.Fatalf("load: %v", err)
 	}
 	return misfits
 }
