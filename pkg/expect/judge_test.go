@@ -107,6 +107,7 @@ func queries(t *testing.T) []expect.Expectation {
 		{Name: "revenue", SQL: "select country, count(*) as logins, avg(level) as level from login group by 1 order by 1", Equals: expect.Oracle()},
 		{Name: "spent", SQL: "select sum(amount) from purchase", Equals: equals(t, "sum('purchase.amount')"), Tolerance: expect.ToleranceOf(5, 3)},
 		{Name: "prices", SQL: "select sum(i.price) from (select unnest(items) as i from purchase)", Equals: equals(t, "sum('purchase.items.price')")},
+		{Name: "coins", SQL: "select sum(coins) from purchase", Equals: equals(t, "sum('purchase.coins')")},
 		{Name: "whales", SQL: `select count(distinct who.user_id) from "shop.open"`, Equals: equals(t, "users('whales')")},
 		{Name: "split", SQL: "select (select sum(logins) from revenue) - (select count(*) from login)", Equals: equals(t, "0")},
 		{Name: "first", SQL: "select min(country) from login", Equals: equals(t, "'JP'"), Owner: "analytics"},
@@ -131,7 +132,7 @@ func TestWhatWasPlannedPasses(t *testing.T) {
 		e := open(t)
 		feed(t, e, p, tables, asPlanned)
 		findings := judge(t, e, facts, list)
-		if len(findings) != len(list) || len(list) != 4+1+10 {
+		if len(findings) != len(list) || len(list) != 4+1+11 {
 			t.Errorf("%d findings of %d expectations", len(findings), len(list))
 		}
 		for i, f := range findings {
@@ -173,6 +174,7 @@ func TestWhatIsPlantedFails(t *testing.T) {
 		"revenue: fail want US, 8, 7.0 got US, 7, 7.0: 1 of 2 rows differ (2 delivered)",
 		"spent: pass want 945879.45656 got 945879.46156:",
 		"prices: pass want 220 got 220.00:",
+		"coins: pass want 211 got 211.00:",
 		"whales: fail want 8 got 0: off by -8",
 		"split: pass want 0 got 0:",
 		"first: pass want JP got JP:",
