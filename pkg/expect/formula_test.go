@@ -152,7 +152,7 @@ func TestNumberKeepsItsValue(t *testing.T) {
 			t.Errorf("%s was read as %v", token, n)
 		}
 	}
-	if got := string(func() []byte { n, _ := parseNumber("-0.0e5", nil); return n.append(nil) }()); got != "0" {
-		t.Errorf("-0 became %s", got)
+	if n, _ := parseNumber("-0.0e5", nil); string(n.append(nil)) != "0" {
+		t.Errorf("-0 became %s", n.append(nil))
 	}
 }
