@@ -95,6 +95,7 @@ type inquiry struct {
 	plan   *generate.Plan
 	engine expect.Engine
 	loader expect.Loader
+	notes  []string
 }
 
 // inquire opens the engine in dir and makes the tables that feed fills.
@@ -120,8 +121,12 @@ func (q *inquiry) feed(m generate.Match, row []byte) error {
 
 // judge is called when all rows have been fed.
 func (q *inquiry) judge(ctx context.Context, tally account.Tally) ([]Finding, error) {
-	if _, err := q.loader.Close(ctx); err != nil {
+	misfits, err := q.loader.Close(ctx)
+	if err != nil {
 		return nil, err
+	}
+	for _, m := range misfits {
+		q.notes = append(q.notes, fmt.Sprintf("%s.%s: %d values did not fit and are NULL in SQL, such as %s: %s", m.LogType, m.Column, m.Count, m.Example, m.Reason))
 	}
 	if expect.NeedOracle(q.asked) {
 		if err := q.loadExpected(ctx); err != nil {
@@ -219,6 +224,7 @@ func (v *verifier) judged(ctx context.Context) (err error) {
 	if v.res.Findings, err = v.ask.judge(ctx, v.stage.Tally); err != nil {
 		return err
 	}
+	v.res.Notes = v.ask.notes
 	v.doubt()
 	return nil
 }

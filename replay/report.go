@@ -123,6 +123,7 @@ func (r *Result) Report() report.Report {
 	for _, s := range r.Stages {
 		addStage(&rep, s)
 	}
+	rep.Notes = r.Notes
 	for i, f := range r.Findings {
 		e := report.Expectation{
 			Name: f.Name, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,

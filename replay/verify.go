@@ -47,9 +47,10 @@ type Result struct {
 	// Findings are the expectations judged, the scenario's first. They are empty
 	// where Verify had no engine, or a share of the run only.
 	Findings []Finding
-	Unjudged string  // why the scenario's expectations were not judged; empty: they were
-	Samples  []Named // the first differences; all of them are in differences.ndjson
-	Total    uint64  // differences
+	Notes    []string // what people should know of the rows that SQL saw
+	Unjudged string   // why the scenario's expectations were not judged; empty: they were
+	Samples  []Named  // the first differences; all of them are in differences.ndjson
+	Total    uint64   // differences
 }
 
 // A Stage is the account of one stage.

@@ -33,6 +33,7 @@ type Report struct {
 	Aggregate    []struct{}    `json:"aggregate"`
 	Expectations []Expectation `json:"expectations"`
 	Differences  Differences   `json:"differences"`
+	Notes        []string      `json:"-"` // for people
 }
 
 // Run names the run.

@@ -31,6 +31,9 @@ func Text(w io.Writer, r Report) error {
 			Count(s.Duplicates.Producer), Count(s.Duplicates.Pipeline), Count(s.Strangers), Count(s.Foreign), Count(s.Damaged))
 	}
 	expectations(&b, r)
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
 	logTypes(&b, r)
 	differences(&b, r)
 	_, err := io.WriteString(w, b.String())
