@@ -35,13 +35,15 @@ func Check(fsys fs.FS, name string, set []string) (*Job, error) {
 	}
 	job := &Job{Scenario: sc, Programs: map[string]*template.Program{}, Set: set}
 	var faults scenario.Faults
+	var templates []*template.Template
 	for _, ref := range sc.Templates {
 		t, err := template.Read(sc.FS, ref.Dir)
 		if err != nil {
 			faults = append(faults, scenario.Fault{Pos: ref.Pos, Msg: err.Error()})
 			continue
 		}
-		program, err := template.Compile(t, sc.Rewrite)
+		templates = append(templates, t)
+		program, err := template.Compile(t, sc.Rewrite, sc.Time.Zone)
 		var more scenario.Faults
 		switch {
 		case errors.As(err, &more):
@@ -50,6 +52,9 @@ func Check(fsys fs.FS, name string, set []string) (*Job, error) {
 			return nil, err
 		}
 		job.Programs[ref.Name] = program
+	}
+	if len(templates) == len(sc.Templates) { // a rule may be about a template that was not read
+		faults = append(faults, template.Unmatched(sc.Rewrite, templates...)...)
 	}
 	if err := faults.Err(); err != nil {
 		return nil, err

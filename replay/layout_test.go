@@ -23,7 +23,7 @@ var layout = []string{
 	"pkg/stream pkg/stream/kinesis pkg/stream/streamtest",
 	"pkg/template",
 	"pkg/scenario",
-	"pkg/object pkg/object/dir pkg/object/objecttest",
+	"pkg/object pkg/object/dir pkg/object/s3 pkg/object/objecttest",
 	"pkg/pace",
 	"pkg/record",
 	"pkg/local scenarios", // import nothing of ours: local has to be honest, scenarios is data

@@ -5,7 +5,10 @@ import (
 	_ "embed" // prices.json
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
+
+	"kreplay/pkg/scenario"
 )
 
 // Prices are USD, of one region on one day.
@@ -51,6 +54,19 @@ const (
 
 // A Cost is an estimate in USD of what a run adds to the bill.
 type Cost struct{ Stream, Delivery float64 }
+
+// CheckSpend refuses a run that is estimated to cost more than guard.spend_usd
+// allows, before anything is sent.
+func CheckSpend(allowed scenario.Decimal, cost Cost) error {
+	if allowed.Digits == 0 {
+		return nil
+	}
+	most := float64(allowed.Digits) / math.Pow10(allowed.Scale)
+	if cost.Total() <= most {
+		return nil
+	}
+	return fmt.Errorf("%w: the run is estimated to cost %.4g USD, and guard.spend_usd allows %v; see kreplay plan", ErrGuard, cost.Total(), allowed)
+}
 
 // Total is what the run costs in all.
 func (c Cost) Total() float64 { return c.Stream + c.Delivery }

@@ -14,6 +14,7 @@ import (
 	"kreplay/pkg/batch"
 	"kreplay/pkg/generate"
 	"kreplay/pkg/ledger"
+	"kreplay/pkg/object"
 	"kreplay/pkg/pace"
 	"kreplay/pkg/scenario"
 	"kreplay/pkg/stream"
@@ -41,6 +42,7 @@ type PushConfig struct {
 	Target  Target
 	Stages  map[string]string // where the stages lie, kept for verify
 	Version string            // of the program, for the manifest
+	Mirror  object.Store      // where a copy of Dir is kept as it grows; nil: nowhere. Not with Resume
 	Observe func(Progress)    // called a few times a second; nil: nobody looks
 
 	Rate     pace.Profile // records a second that are not passed; nil: stream.limits.rate of the scenario
@@ -55,6 +57,10 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err != nil {
 		return nil, err
 	}
+	copied, err := startMirror(ctx, cfg.Mirror, cfg.Dir)
+	if err != nil {
+		return nil, errors.Join(err, p.ledger.Close(ledger.Stopped))
+	}
 	stop := watch(ctx, cfg.Observe, p.progress)
 	err = p.run(ctx)
 	stop()
@@ -62,7 +68,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err != nil {
 		reason = ledger.Stopped
 	}
-	if err := errors.Join(err, p.ledger.Close(reason), p.stats().write(cfg.Dir)); err != nil {
+	if err := errors.Join(err, p.ledger.Close(reason), p.stats().write(cfg.Dir), copied.end(ctx)); err != nil {
 		return nil, err
 	}
 	return ledger.Open(cfg.Dir)

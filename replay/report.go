@@ -7,6 +7,7 @@ import (
 
 	"kreplay/pkg/account"
 	"kreplay/pkg/batch"
+	"kreplay/pkg/expect"
 	"kreplay/pkg/report"
 	"kreplay/pkg/scenario"
 )
@@ -21,6 +22,19 @@ func (r *Result) verdict() (report.Verdict, []string) {
 	for _, s := range r.Stages {
 		failed = append(failed, r.failures(s, allowed)...)
 		doubts = append(doubts, r.doubts(s)...)
+	}
+	for _, f := range r.Findings {
+		text := fmt.Sprintf("expectation %s: want %s, got %s: %s", f.Name, f.Want, f.Got, f.Reason)
+		switch f.Verdict {
+		case expect.Pass:
+		case expect.Fail:
+			failed = append(failed, text)
+		case expect.Inconclusive:
+			doubts = append(doubts, text)
+		}
+	}
+	if n := len(r.Job.Scenario.Expect.Queries); n > 0 && r.Unjudged != "" {
+		doubts = append(doubts, fmt.Sprintf("%d expectations were not judged: %s", n, r.Unjudged))
 	}
 	if err := r.Ledger.Check(); err != nil {
 		doubts = append(doubts, err.Error())
@@ -40,6 +54,9 @@ func (r *Result) verdict() (report.Verdict, []string) {
 }
 
 func (r *Result) failures(s Stage, allowed scenario.Delivery) (list []string) {
+	if s.Errors > 0 && r.Job.expectedEmpty(s.Name) {
+		list = append(list, fmt.Sprintf("%s: %s objects since the run began, expected to be empty", s.Name, report.Count(uint64(s.Errors))))
+	}
 	for _, c := range []struct {
 		what         string
 		got, allowed uint64
@@ -49,6 +66,7 @@ func (r *Result) failures(s Stage, allowed scenario.Delivery) (list []string) {
 		{"mutated", s.Tally.Mutated, allowed.Mutated},
 		{"strangers", s.Tally.Strangers, allowed.Strangers},
 		{"unreadable spans", s.Tally.Damaged, allowed.Damaged},
+		{"misplaced", s.Misplaced, allowed.Misplaced},
 	} {
 		if c.got > c.allowed {
 			list = append(list, fmt.Sprintf("%s: %s %s, %s allowed", s.Name, report.Count(c.got), c.what, report.Count(c.allowed)))
@@ -91,7 +109,7 @@ func (r *Result) Report() report.Report {
 			Attempts: led.Attempts.Records(), Throttled: led.Throttled(), Requests: led.Attempts.Requests,
 			Seconds: led.Ended.Sub(m.Started).Seconds(), Shards: []report.Shard{},
 		},
-		Stages: []report.Stage{}, LogTypes: []report.LogType{}, Aggregate: []struct{}{}, Expectations: []struct{}{},
+		Stages: []report.Stage{}, LogTypes: []report.LogType{}, Aggregate: []struct{}{}, Expectations: []report.Expectation{},
 		Differences: report.Differences{Total: r.Total, Samples: []report.Sample{}},
 	}
 	r.addStats(&rep.Push)
@@ -107,6 +125,17 @@ func (r *Result) Report() report.Report {
 	}
 	for _, s := range r.Stages {
 		addStage(&rep, s)
+	}
+	rep.Notes = r.Notes
+	for i, f := range r.Findings {
+		e := report.Expectation{
+			Name: f.Name, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,
+			Verdict: report.Verdict(f.Verdict), Seconds: f.Seconds, Reason: f.Reason, Asked: i < len(r.Job.Scenario.Expect.Queries),
+		}
+		if x := f.Explained; x != nil {
+			e.Explained = &report.Explained{Missing: x.Missing, Duplicates: x.Duplicates, Mutated: x.Mutated, Unexplained: x.Unexplained}
+		}
+		rep.Expectations = append(rep.Expectations, e)
 	}
 	for _, d := range r.Samples {
 		sample := report.Sample{LogType: d.LogType, Kind: d.Kind, Object: d.Object, Offset: d.Offset, Detail: d.Detail}
@@ -154,10 +183,14 @@ func (r *Result) pushDoubts() (list []string) {
 
 func addStage(rep *report.Report, s Stage) {
 	t := s.Tally
+	var misplaced *uint64
+	if s.Partitioned {
+		misplaced = &s.Misplaced
+	}
 	rep.Stages = append(rep.Stages, report.Stage{
 		Name: s.Name, Objects: s.Objects, Bytes: s.Bytes, Rows: t.Rows, States: states(t.States),
 		Duplicates: report.Duplicates{Producer: t.Producer, Pipeline: t.Pipeline},
-		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged,
+		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged, Misplaced: misplaced,
 	})
 	for _, l := range t.LogTypes {
 		rep.LogTypes = append(rep.LogTypes, report.LogType{

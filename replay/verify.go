@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,24 +23,35 @@ import (
 
 // VerifyConfig says which run is accounted for and how long to wait for it.
 type VerifyConfig struct {
-	Dir     string            // run directory
-	Stages  map[string]string // where the stages lie; nil: as the manifest says
-	Quiet   time.Duration     // a stage has settled when nothing new came for this long; 0: as the scenario says
-	Max     time.Duration     // no longer than this; 0: as the scenario says
-	Workers int               // objects read at a time; 0: 2
-	Samples int               // differences kept in the result; 0: 100
+	Dir     string                // run directory
+	Copy    bool                  // Dir was fetched from a copy, which may lag behind the run; see Fetch
+	Stages  map[string]string     // where the stages lie; nil: as the manifest says
+	Quiet   time.Duration         // a stage has settled when nothing new came for this long; 0: as the scenario says
+	Max     time.Duration         // no longer than this; 0: as the scenario says
+	Workers int                   // objects read at a time; 0: 2
+	Samples int                   // differences kept in the result; 0: 100
+	Engine  func(*Job) OpenEngine // judges expectations; nil, or nil for a job: they are not judged
 	Observe func(Progress)
+
+	// Open opens the place where a stage lies; the closer is called when the
+	// stage has been read. nil: every path is a directory.
+	Open func(ctx context.Context, path string) (object.Store, io.Closer, error)
 }
 
 // A Result is what verify found.
 type Result struct {
-	Ledger  *ledger.Account
-	Stats   *Stats // what the push measured; nil: it was killed
-	Job     *Job
-	Plan    *generate.Plan
-	Stages  []Stage
-	Samples []Named // the first differences; all of them are in differences.ndjson
-	Total   uint64  // differences
+	Ledger *ledger.Account
+	Stats  *Stats // what the push measured; nil: it was killed
+	Job    *Job
+	Plan   *generate.Plan
+	Stages []Stage
+	// Findings are the expectations judged, the scenario's first. They are empty
+	// where Verify had no engine, or a share of the run only.
+	Findings []Finding
+	Notes    []string // what people should know of the rows that SQL saw
+	Unjudged string   // why the scenario's expectations were not judged; empty: they were
+	Samples  []Named  // the first differences; all of them are in differences.ndjson
+	Total    uint64   // differences
 }
 
 // A Stage is the account of one stage.
@@ -51,6 +63,10 @@ type Stage struct {
 	Settled bool
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
+	Errors  int // of an error stage: objects that came since the run began
+
+	Partitioned bool   // the scenario says where records belong
+	Misplaced   uint64 // rows of planned records in objects that lie elsewhere
 }
 
 // Named is a difference of a stage.
@@ -67,7 +83,10 @@ const differencesFile = "differences.ndjson"
 // Verify accounts for a run directory. It writes nothing but the list of
 // differences and may be repeated.
 func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
-	res, err := open(cfg.Dir)
+	if cfg.Open == nil {
+		cfg.Open = openDir
+	}
+	res, err := open(cfg.Dir, cfg.Copy)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +103,14 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	}
 	for _, name := range sortedKeys(stages) {
 		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}}
-		if err := v.run(ctx); err != nil {
+		if p := res.Job.partition(name); p != "" {
+			v.stage.Partitioned, v.place = true, newPartition(p)
+		}
+		account := v.judged
+		if name == errorStage {
+			account = v.errors
+		}
+		if err := account(ctx); err != nil {
 			return nil, errors.Join(err, list.close())
 		}
 		res.Stages = append(res.Stages, v.stage)
@@ -93,9 +119,18 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	return res, list.close()
 }
 
-// open reads a run directory and regenerates its plan.
-func open(runDir string) (*Result, error) {
-	led, err := ledger.Open(runDir)
+func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
+	s, err := dir.Open(path)
+	return s, s, err
+}
+
+// open reads a run directory, or a copy of one, and regenerates its plan.
+func open(runDir string, isCopy bool) (*Result, error) {
+	read := ledger.Open
+	if isCopy {
+		read = ledger.OpenCopy
+	}
+	led, err := read(runDir)
 	if err != nil {
 		return nil, err
 	}
@@ -127,14 +162,17 @@ type verifier struct {
 	stage Stage
 
 	store object.Store
+	ask   *inquiry // nil: nobody asks this stage
+	place partition
+	away  atomic.Uint64 // misplaced rows
 	read  atomic.Int64
 	size  int64
 }
 
 func (v *verifier) run(ctx context.Context) error {
-	store, err := dir.Open(v.stage.Path)
+	store, closer, err := v.cfg.Open(ctx, v.stage.Path)
 	if err == nil {
-		defer func() { _ = store.Close() }()
+		defer func() { _ = closer.Close() }()
 		v.store = store
 		err = v.settle(ctx)
 	}
@@ -147,8 +185,16 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 	// A stage that cannot be read proves nothing: law 5.
 	v.stage.Err = err
+	v.stage.Misplaced = v.away.Load()
 	settled := v.stage.Settled && err == nil
+	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing
 	v.stage.Tally, err = acc.Settle(v.slice(), v.res.Ledger.Fates(), settled, func(d account.Difference) error {
+		if d.Kind == account.KindMissing {
+			missing++
+		}
+		if most > 0 && missing > most {
+			return fmt.Errorf("%w: %s: more than %d records are missing (guard.missing); those found so far are in %s", ErrGuard, v.stage.Name, most, differencesFile)
+		}
 		return v.list.add(Named{v.stage.Name, d})
 	})
 	return err
@@ -215,15 +261,29 @@ func (v *verifier) scan(ctx context.Context, acc *account.Account) error {
 	workers := max(v.cfg.Workers, defaultWorkers)
 	return lake.Objects(ctx, v.store, "", workers, func(ctx context.Context, info object.Info) error {
 		defer v.read.Add(info.Size)
-		return v.scanObject(ctx, info.Key, acc)
+		return v.scanObject(ctx, info, acc)
 	})
 }
 
-func (v *verifier) scanObject(ctx context.Context, key string, acc *account.Account) error {
+func (v *verifier) scanObject(ctx context.Context, info object.Info, acc *account.Account) error {
 	scratch := new(generate.Scratch)
+	began := v.res.Ledger.Manifest.Started.Add(-clockSkew)
+	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, began, info.Modified.Add(clockSkew))
 	row := func(r lake.Row) error {
-		acc.See(v.res.Plan.Identify(r.Data, scratch), account.Place{Object: r.Object, Offset: r.Offset})
-		return nil
+		m := v.res.Plan.Identify(r.Data, scratch)
+		acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
+		if m.Kind != generate.Planned {
+			return nil
+		}
+		if misplaced {
+			if err := v.misplaced(m, r); err != nil {
+				return err
+			}
+		}
+		if v.ask == nil {
+			return nil
+		}
+		return v.ask.feed(m, r.Data)
 	}
 	damage := func(d lake.Damage) error {
 		acc.Damage()
@@ -232,8 +292,18 @@ func (v *verifier) scanObject(ctx context.Context, key string, acc *account.Acco
 			Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
 		}})
 	}
-	_, err := lake.Scan(ctx, v.store, key, row, damage)
+	_, err := lake.Scan(ctx, v.store, info.Key, row, damage)
 	return err
+}
+
+// misplaced names a row that lies where nothing of this run belongs.
+func (v *verifier) misplaced(m generate.Match, r lake.Row) error {
+	v.away.Add(1)
+	id := v.res.Plan.ID(m.User, m.Event)
+	return v.list.add(Named{v.stage.Name, account.Difference{
+		Kind: account.KindMisplaced, ID: id, LogType: v.res.Plan.LogType(id), Object: r.Object, Offset: r.Offset,
+		Detail: "no folder of " + v.place.pattern + " while the run was on",
+	}})
 }
 
 // sleep is time.Sleep that a cancelled context cuts short.

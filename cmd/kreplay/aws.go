@@ -12,10 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// awsConfig loads what the AWS CLI would: flags, environment, profile. On a
+// awsConfig loads what the AWS CLI would: flags, environment, profile. The
+// endpoint is the service's, or empty for AWS. On a
 // loopback endpoint region and credentials may be absent: no emulator checks
 // them, and asking the instance metadata service would leave the machine.
-func (a *app) awsConfig(ctx context.Context) (aws.Config, error) {
+func (a *app) awsConfig(ctx context.Context, endpoint string) (aws.Config, error) {
 	var opts []func(*config.LoadOptions) error
 	if a.region != "" {
 		opts = append(opts, config.WithRegion(a.region))
@@ -23,7 +24,6 @@ func (a *app) awsConfig(ctx context.Context) (aws.Config, error) {
 	if a.profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(a.profile))
 	}
-	endpoint := a.kinesisEndpoint()
 	onLoopback := loopback(endpoint)
 	if onLoopback && os.Getenv("AWS_ACCESS_KEY_ID") == "" && os.Getenv("AWS_PROFILE") == "" && a.profile == "" {
 		opts = append(opts, config.WithCredentialsProvider(localCredentials()))
@@ -45,8 +45,14 @@ func (a *app) awsConfig(ctx context.Context) (aws.Config, error) {
 }
 
 // kinesisEndpoint is where Kinesis answers, or empty for AWS.
-func (a *app) kinesisEndpoint() string {
-	for _, e := range []string{a.endpoint, os.Getenv("AWS_ENDPOINT_URL_KINESIS"), os.Getenv("AWS_ENDPOINT_URL")} {
+func (a *app) kinesisEndpoint() string { return a.endpointOf("AWS_ENDPOINT_URL_KINESIS") }
+
+// s3Endpoint is where S3 answers, or empty for AWS.
+func (a *app) s3Endpoint() string { return a.endpointOf("AWS_ENDPOINT_URL_S3") }
+
+// endpointOf finds a service's endpoint in the order of the AWS CLI.
+func (a *app) endpointOf(variable string) string {
+	for _, e := range []string{a.endpoint, os.Getenv(variable), os.Getenv("AWS_ENDPOINT_URL")} {
 		if e != "" {
 			return e
 		}

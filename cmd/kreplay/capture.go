@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kreplay/pkg/capture"
-	"kreplay/pkg/object/dir"
 	"kreplay/pkg/report"
 )
 
@@ -22,17 +21,18 @@ func (a *app) captureCommand() *cobra.Command {
 	var f captureFlags
 	c := &cobra.Command{
 		Use: "capture", Short: "Take one user's records out of a lake as a template and a first scenario",
-		Example: "  kreplay capture --from /mnt/lake/raw --user 15 --user-field userId --time-field ts --type-field page --out whale",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.capture(c, &f) },
+		Example: "  kreplay capture --from /mnt/lake/raw --user 15 --user-field userId --time-field ts --type-field page --out whale\n" +
+			"  kreplay capture --from s3://lake/raw --dry-run",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.capture(c, &f) },
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.from, "from", "", "folder of the lake")
+	fl.StringVar(&f.from, "from", "", "where the lake lies: a folder, or s3://BUCKET/PREFIX")
 	fl.StringVar(&f.out, "out", "", "scenario directory to write")
 	fl.StringVar(&f.opts.User, "user", "", "the user's id")
-	fl.StringVar(&f.opts.UserField, "user-field", "", "field that holds the user's id")
-	fl.StringVar(&f.opts.TimeField, "time-field", "", "field that holds the event time")
-	fl.StringVar(&f.opts.TypeField, "type-field", "", "field that holds the log type")
+	fl.StringVar(&f.opts.UserField, "user-field", "", "field that holds the user's id; several are tried in order, as in user_id,uid")
+	fl.StringVar(&f.opts.TimeField, "time-field", "", "field that holds the event time, or several")
+	fl.StringVar(&f.opts.TypeField, "type-field", "", "field that holds the log type, or several")
 	fl.IntVar(&f.opts.TypeSegment, "type-segment", 0, "or: the path segment that is the log type, from 1")
 	fl.StringVar(&f.since, "since", "", "only records from this time on, RFC 3339")
 	fl.StringVar(&f.until, "until", "", "only records before this time, RFC 3339")
@@ -56,7 +56,7 @@ func (f *captureFlags) check() error {
 	missing := func(flag, why string) error { return usagef("capture: %s is missing: %s", flag, why) }
 	switch {
 	case f.from == "":
-		return missing("--from", "the folder of the lake")
+		return missing("--from", "the folder of the lake, or s3://BUCKET/PREFIX")
 	case f.dryRun:
 		return nil
 	case f.opts.User == "":
@@ -77,11 +77,12 @@ func (a *app) capture(c *cobra.Command, f *captureFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	store, err := dir.Open(f.from)
+	store, closer, err := a.openPlace(c.Context(), f.from)
 	if err != nil {
 		return err
 	}
-	f.opts.Store, f.opts.Source = store, f.from
+	defer func() { _ = closer.Close() }()
+	f.opts.Store, f.opts.Source, f.opts.Out = store, f.from, f.out
 	if f.dryRun {
 		d, err := capture.DryRun(c.Context(), f.opts)
 		if err != nil {
@@ -105,7 +106,15 @@ func (a *app) capture(c *cobra.Command, f *captureFlags) error {
 		}
 		fmt.Fprintf(a.stdout, "  %-24s %8s rows  %6s events%s\n", l.Name, report.Count(l.Rows), report.Count(l.Events), note)
 	}
-	fmt.Fprintf(a.stdout, "read %s objects, %s bytes, %s rows; %d unreadable spans\nnext: kreplay run %s --local\n",
-		report.Count(uint64(stats.Objects)), report.Count(uint64(stats.Bytes)), report.Count(stats.Rows), stats.Damaged, f.out)
+	fmt.Fprintln(a.stdout, "inferred, with the evidence beside each in scenario.yaml:")
+	for _, i := range capture.Infer(t) {
+		fmt.Fprintf(a.stdout, "  %-24s %s\n", i.Field, i.Role)
+	}
+	folded := ""
+	if stats.Folded > 0 {
+		folded = fmt.Sprintf("; line breaks between the tokens of %s records were taken out", report.Count(uint64(stats.Folded)))
+	}
+	fmt.Fprintf(a.stdout, "read %s objects, %s bytes, %s rows; %d unreadable spans%s\nnext: kreplay scenario check %s, then kreplay run %s --local\n",
+		report.Count(uint64(stats.Objects)), report.Count(uint64(stats.Bytes)), report.Count(stats.Rows), stats.Damaged, folded, f.out, f.out)
 	return nil
 }

@@ -35,6 +35,7 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 
 type embeddedTarget struct {
 	listen, lake string
+	buckets      []string
 	streams      []local.StreamSpec
 	records      uint64 // expected in total: planted faults are spread over them
 }
@@ -46,7 +47,7 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	}
 	faults.Of = int(min(to.records, math.MaxInt32))
 	cfg := local.Config{
-		Streams: to.streams, Lake: to.lake, BufferInterval: e.buffer, BufferBytes: e.size << 20, Gzip: !e.noGzip, Faults: faults,
+		Streams: to.streams, Lake: to.lake, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Gzip: !e.noGzip, Faults: faults,
 	}
 	switch e.limits {
 	case "aws":
@@ -82,30 +83,33 @@ func parseFaults(text string) (local.Faults, error) {
 func (a *app) localCommand() *cobra.Command {
 	var emb embeddedFlags
 	var listen, lake string
-	var streams []string
+	var streams, buckets []string
 	c := &cobra.Command{
 		Use: "local", Short: "Serve the embedded pipeline on loopback for other tools",
-		Long: `Serve Kinesis on a loopback port and deliver what is put into a folder as Firehose would,
-until it is interrupted.`,
-		Example: "  kreplay local --stream actions:4 --lake ./lake\n  aws kinesis list-streams --endpoint-url http://127.0.0.1:4566",
-		Args:    cobra.NoArgs,
+		Long: `Serve Kinesis and S3 on one loopback port and deliver what is put as Firehose would, until
+it is interrupted. Buckets live in memory. Without --lake the objects come to s3://lake; a
+folder is written to directly, and is not served as a bucket.`,
+		Example: "  kreplay local --stream actions:4\n  kreplay local --stream actions:4 --lake ./lake\n" +
+			"  aws s3 ls s3://lake --recursive --endpoint-url http://127.0.0.1:4566",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			specs, err := parseStreams(streams)
 			if err != nil {
 				return err
 			}
-			pipe, err := emb.start(c.Context(), embeddedTarget{listen: listen, lake: lake, streams: specs})
+			pipe, err := emb.start(c.Context(), embeddedTarget{listen: listen, lake: lake, buckets: buckets, streams: specs})
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.stdout, "Kinesis on %s\n", pipe.URL())
+			fmt.Fprintf(a.stdout, "Kinesis and S3 on %s\n", pipe.URL())
 			<-c.Context().Done()
 			return pipe.Close()
 		},
 	}
 	emb.add(c)
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:4566", "loopback address to serve on")
-	c.Flags().StringVar(&lake, "lake", "", "folder to deliver to; empty: nothing is delivered")
+	c.Flags().StringVar(&lake, "lake", "s3://lake", "where to deliver to: a folder, or s3://BUCKET/PREFIX in the S3 served here; empty: nothing is delivered")
+	c.Flags().StringArrayVar(&buckets, "bucket", nil, "create a bucket, as NAME (repeatable)")
 	c.Flags().StringArrayVar(&streams, "stream", nil, "create a stream, as NAME:SHARDS, with the tag "+allowTag+"=true (repeatable)")
 	return c
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,7 +46,7 @@ func TestScripts(t *testing.T) {
 		}
 		e.Setenv("LAKE", lake)
 		return nil
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve}, Condition: func(cond string) (bool, error) {
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "upload": upload, "download": download}, Condition: func(cond string) (bool, error) {
 		_, err := os.Stat("../../../shared/data/activity-lake")
 		return cond == "lake" && err == nil, nil
 	}})
@@ -58,7 +59,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	lake := slices.Index(args, "--lake") + 1
-	if lake > 0 && lake < len(args) {
+	if lake > 0 && lake < len(args) && !inS3(args[lake]) {
 		args[lake] = ts.MkAbs(args[lake])
 	}
 	r, w := io.Pipe()
@@ -85,6 +86,13 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 func TestExitStatus(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	for name, text := range map[string]string{
+		"scenario.yaml": "kreplay: 1\nname: asked\ntemplate: t\nrewrite: {user_id: user}\n", "t/login.ndjson": `{"user_id":"15","email":"lily@corp.jp"}`,
+	} {
+		if err := errors.Join(os.MkdirAll("asked/t", 0o755), os.WriteFile(filepath.Join("asked", name), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, tc := range []struct {
 		args []string
 		want int
@@ -93,6 +101,9 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"frobnicate"}, exitUsage},
 		{[]string{"gen"}, exitUsage},
 		{[]string{"gen", "no-such-scenario"}, exitUsage},
+		{[]string{"scenario", "check", "smoke"}, exitOK},
+		{[]string{"scenario", "check", "asked"}, exitUsage},
+		{[]string{"scenario", "check", "asked", "--set", "keep=[email]"}, exitOK},
 		{[]string{"gen", "smoke", "--set", "population.userz=1"}, exitUsage},
 		{[]string{"run", "smoke", "--local", "-o", "xml"}, exitUsage},
 		{[]string{"local", "--listen", "0.0.0.0:4566"}, exitUsage},

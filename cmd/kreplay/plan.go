@@ -68,7 +68,7 @@ func (p *planner) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	job, err := p.src.job(c, args[0])
+	job, err := p.src.sendable(c, args[0])
 	if err != nil {
 		return err
 	}
@@ -89,10 +89,14 @@ func (p *planner) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if p.json {
-		return p.printJSON(plan, f, f.Cost(prices, p.onDemand))
+	wants, err := job.Wants(plan)
+	if err != nil {
+		return err
 	}
-	return p.print(plan, f, prices)
+	if p.json {
+		return p.printJSON(plan, f, f.Cost(prices, p.onDemand), wants)
+	}
+	return p.print(plan, f, prices, wants)
 }
 
 func (p *planner) readPrices() (replay.Prices, error) {
@@ -118,7 +122,7 @@ func (p *planner) openShards(ctx context.Context) (*stream.Map, error) {
 		}
 		return stream.EvenMap(p.shards)
 	}
-	cfg, err := p.app.awsConfig(ctx)
+	cfg, err := p.app.awsConfig(ctx, p.app.kinesisEndpoint())
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +140,7 @@ func (p *planner) openShards(ctx context.Context) (*stream.Map, error) {
 	return stream.NewMap(shards)
 }
 
-func (p *planner) print(plan *generate.Plan, f *replay.Forecast, prices replay.Prices) error {
+func (p *planner) print(plan *generate.Plan, f *replay.Forecast, prices replay.Prices, wants []replay.Wanted) error {
 	w := p.app.stdout
 	fmt.Fprintf(w, "%s records of %s users, %s bytes, in at least %s requests\n", report.Count(f.Records), report.Count(plan.Users), report.Count(f.Bytes), report.Count(f.Requests))
 	if plan.Paced() {
@@ -160,6 +164,12 @@ func (p *planner) print(plan *generate.Plan, f *replay.Forecast, prices replay.P
 	for _, k := range f.Keys {
 		fmt.Fprintf(w, "  %-40q %s records, %s bytes\n", k.Key, report.Count(k.Records), report.Count(k.Bytes))
 	}
+	if len(wants) > 0 {
+		fmt.Fprintln(w, "\nexpected values:")
+	}
+	for _, q := range wants {
+		fmt.Fprintf(w, "  %-24s %s = %s\n", q.Name, q.Equals, q.Value)
+	}
 	cost := f.Cost(prices, p.onDemand)
 	fmt.Fprintf(w, "\nabout %.2f USD: %.2f for the stream, %.2f for delivery (prices of %s, %s: %s)\n", cost.Total(), cost.Stream, cost.Delivery, prices.Region, prices.Date, prices.Note)
 	_, err := fmt.Fprintf(w, "send exactly this: --run-id %s --anchor %s\n", p.id, plan.Anchor.Format(time.RFC3339Nano))
@@ -174,13 +184,18 @@ func peak(n uint64) string {
 }
 
 // printJSON prints the forecast with stable keys: sizes in bytes, times in ms.
-func (p *planner) printJSON(plan *generate.Plan, f *replay.Forecast, cost replay.Cost) error {
+func (p *planner) printJSON(plan *generate.Plan, f *replay.Forecast, cost replay.Cost, wants []replay.Wanted) error {
 	type shard struct {
 		ID          string `json:"id"`
 		Records     uint64 `json:"records"`
 		Bytes       uint64 `json:"bytes"`
 		PeakRecords uint64 `json:"peak_records"`
 		PeakBytes   uint64 `json:"peak_bytes"`
+	}
+	type wanted struct {
+		Name   string `json:"name"`
+		Equals string `json:"equals"`
+		Value  string `json:"value"`
 	}
 	out := struct {
 		Run       string    `json:"run"`
@@ -193,7 +208,11 @@ func (p *planner) printJSON(plan *generate.Plan, f *replay.Forecast, cost replay
 		Wall      int64     `json:"wall_ms"`
 		Shards    []shard   `json:"shards"`
 		USD       float64   `json:"usd"`
-	}{p.id, plan.Anchor, plan.Users, f.Records, f.Bytes, f.Requests, f.Scheduled.Milliseconds(), f.Wall.Milliseconds(), []shard{}, cost.Total()}
+		Expected  []wanted  `json:"expected"`
+	}{p.id, plan.Anchor, plan.Users, f.Records, f.Bytes, f.Requests, f.Scheduled.Milliseconds(), f.Wall.Milliseconds(), []shard{}, cost.Total(), []wanted{}}
+	for _, q := range wants {
+		out.Expected = append(out.Expected, wanted(q))
+	}
 	for _, s := range f.Shards {
 		out.Shards = append(out.Shards, shard{s.ID, s.Records, s.Bytes, s.PeakRecords, s.PeakBytes})
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kreplay/pkg/generate"
+	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
 )
@@ -40,7 +42,7 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 	if name == "" {
 		return replay.Target{}, usagef("no stream: pass --stream NAME, set stream.name in the scenario, or use --local")
 	}
-	cfg, err := a.awsConfig(ctx)
+	cfg, err := a.awsConfig(ctx, a.kinesisEndpoint())
 	if err != nil {
 		return replay.Target{}, err
 	}
@@ -62,12 +64,44 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 		return replay.Target{}, fmt.Errorf("%w: stream %s does not carry the tag %s=true, so it is not written to; tag it, or pass --allow-stream %s",
 			replay.ErrGuard, name, allowTag, name)
 	}
+	if err := a.checkSpend(ctx, job, client, info); err != nil {
+		return replay.Target{}, err
+	}
 	to := replay.Target{Sink: client, Stream: name, Endpoint: a.kinesisEndpoint(), RecordBytes: info.MaxRecordBytes}
 	// An emulator has no limits, or does not say so.
 	if !info.Auto() && (job.Scenario.Stream.Limits.PerShard > 0 || !loopback(to.Endpoint)) {
 		to.Shards = client.Shards
 	}
 	return to, nil
+}
+
+// checkSpend holds the estimated cost of a run against the scenario's guard.
+func (a *app) checkSpend(ctx context.Context, job *replay.Job, client *kinesis.Client, info kinesis.Info) error {
+	allowed := job.Scenario.Guard.SpendUSD
+	if allowed.Digits == 0 {
+		return nil
+	}
+	plan, err := job.Plan(generate.Run{})
+	if err != nil {
+		return err
+	}
+	list, err := client.Shards(ctx)
+	if err != nil {
+		return err
+	}
+	shards, err := stream.NewMap(list)
+	if err != nil {
+		return err
+	}
+	prices, err := replay.ListPrices()
+	if err != nil {
+		return err
+	}
+	f, err := replay.Predict(ctx, plan, job.Scenario.Stream.Limits, replay.PredictConfig{Shards: shards, Limited: true, Observe: a.observer()})
+	if err != nil {
+		return err
+	}
+	return replay.CheckSpend(allowed, f.Cost(prices, info.Mode == "ON_DEMAND"))
 }
 
 func (a *app) pushCommand() *cobra.Command {
@@ -87,7 +121,7 @@ func (a *app) pushCommand() *cobra.Command {
 	p.src.addRate(c)
 	p.target.add(c)
 	f := c.Flags()
-	f.StringVar(&p.dir, "run-dir", "", "run directory (default runs/<id>)")
+	f.StringVar(&p.dir, "run-dir", "", runDirUsage)
 	f.StringVar(&p.worker, "worker", "", "send only this worker's share, as in 1/4; give all workers one --run-id and --anchor")
 	f.StringVar(&p.id, "run-id", "", "id of the run (default: a fresh one)")
 	f.StringVar(&p.anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")
@@ -104,6 +138,7 @@ type pusher struct {
 	id     string
 	anchor string
 	resume string
+	where  runPlace
 }
 
 func (p *pusher) run(c *cobra.Command, args []string) error {
@@ -112,6 +147,7 @@ func (p *pusher) run(c *cobra.Command, args []string) error {
 		begin = p.again
 	}
 	job, cfg, err := begin(c, args)
+	defer p.where.close()
 	if err != nil {
 		return err
 	}
@@ -119,13 +155,13 @@ func (p *pusher) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	cfg.Version, cfg.Observe = version(), p.app.observer()
-	fmt.Fprintf(p.app.stderr, "run %s in %s\n", cfg.RunID, cfg.Dir)
+	fmt.Fprintf(p.app.stderr, "run %s in %s\n", cfg.RunID, p.where)
 	led, err := replay.Push(c.Context(), job, cfg)
 	if err != nil {
 		return err
 	}
 	t := led.Totals()
-	fmt.Fprintf(p.app.stdout, "%s  planned %d, acked %d, refused %d, unknown %d, unsent %d\n", cfg.Dir,
+	fmt.Fprintf(p.app.stdout, "%s  planned %d, acked %d, refused %d, unknown %d, unsent %d\n", p.where,
 		led.Manifest.Planned, t.Acked, t.Refused, t.Unknown, t.Unsent)
 	if t.Acked != led.Manifest.Planned {
 		return verdictError{exitInconclusive}
@@ -146,13 +182,14 @@ func (p *pusher) fresh(c *cobra.Command, args []string) (*replay.Job, replay.Pus
 	if cfg.RunID = p.id; p.id == "" {
 		cfg.RunID = replay.NewRunID(time.Now())
 	}
-	if cfg.Dir, err = runDir(p.dir, cfg.RunID); err != nil {
+	if p.where, err = p.app.placeRun(c.Context(), p.dir, cfg.RunID); err != nil {
 		return nil, cfg, err
 	}
+	cfg.Dir, cfg.Mirror = p.where.dir, p.where.mirror()
 	if cfg.Anchor, err = parseAnchor(p.anchor); err != nil {
 		return nil, cfg, err
 	}
-	job, err := p.src.job(c, args[0])
+	job, err := p.src.sendable(c, args[0])
 	if err != nil {
 		return nil, cfg, err
 	}
@@ -175,7 +212,7 @@ func (p *pusher) again(c *cobra.Command, _ []string) (*replay.Job, replay.PushCo
 	if err != nil {
 		return nil, replay.PushConfig{}, err
 	}
-	p.target.stream = m.Stream
+	p.target.stream, p.where = m.Stream, runPlace{dir: p.resume}
 	return job, replay.PushConfig{Dir: p.resume, Resume: true, RunID: m.Run}, nil
 }
 

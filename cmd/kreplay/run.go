@@ -46,10 +46,10 @@ func (o *outputFlags) check() error {
 }
 
 // conclude prints the reports and turns the verdict into the exit status.
-func (a *app) conclude(res *replay.Result, dir string, out outputFlags) error {
+func (a *app) conclude(ctx context.Context, res *replay.Result, where runPlace, out outputFlags) error {
 	rep := res.Report()
 	text := true
-	for _, o := range append([]report.Output{{Format: "json", File: filepath.Join(dir, "report.json")}}, out.outputs...) {
+	for _, o := range append([]report.Output{{Format: "json", File: filepath.Join(where.dir, reportFile)}}, out.outputs...) {
 		text = text && o.File != ""
 		if err := o.Write(a.stdout, rep); err != nil {
 			return err
@@ -59,7 +59,10 @@ func (a *app) conclude(res *replay.Result, dir string, out outputFlags) error {
 		if err := (report.Output{Format: "text"}).Write(a.stdout, rep); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "\nrun directory: %s\n", dir)
+		fmt.Fprintf(a.stdout, "\nrun directory: %s\n", where)
+	}
+	if err := where.upload(ctx); err != nil {
+		return err
 	}
 	switch rep.Verdict {
 	case report.Pass:
@@ -85,7 +88,7 @@ func (a *app) runCommand() *cobra.Command {
 	r.out.add(c)
 	r.emb.add(c)
 	c.Flags().BoolVar(&r.local, "local", false, "run against the embedded pipeline on loopback")
-	c.Flags().StringVar(&r.dir, "run-dir", "", "run directory (default runs/<id>)")
+	c.Flags().StringVar(&r.dir, "run-dir", "", runDirUsage)
 	c.Flags().StringVar(&r.id, "run-id", "", "id of the run (default: a fresh one)")
 	c.Flags().StringVar(&r.anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")
 	return c
@@ -101,13 +104,14 @@ type runner struct {
 	dir    string
 	id     string
 	anchor string
+	where  runPlace
 }
 
 func (r *runner) run(c *cobra.Command, args []string) error {
 	if err := r.out.check(); err != nil {
 		return err
 	}
-	job, err := r.src.job(c, args[0])
+	job, err := r.src.sendable(c, args[0])
 	if err != nil {
 		return err
 	}
@@ -126,14 +130,15 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := runDir(r.dir, id)
-	if err != nil {
+	if r.where, err = r.app.placeRun(c.Context(), r.dir, id); err != nil {
 		return err
 	}
+	defer r.where.close()
 	cfg := replay.RunConfig{
-		Push:   replay.PushConfig{Dir: dir, RunID: id, Anchor: since, Stages: stagePaths(job), Version: version(), Observe: r.app.observer()},
-		Verify: replay.VerifyConfig{Dir: dir, Observe: r.app.observer()},
+		Push:   replay.PushConfig{Dir: r.where.dir, Mirror: r.where.mirror(), RunID: id, Anchor: since, Stages: stagePaths(job), Version: version(), Observe: r.app.observer()},
+		Verify: replay.VerifyConfig{Dir: r.where.dir, Open: r.app.openPlace, Observe: r.app.observer()},
 	}
+	cfg.Verify.Engine = engine
 	if r.local {
 		return r.runLocal(c.Context(), job, cfg)
 	}
@@ -147,12 +152,12 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 }
 
 func (r *runner) finish(ctx context.Context, job *replay.Job, cfg replay.RunConfig) error {
-	fmt.Fprintf(r.app.stderr, "run %s in %s\n", cfg.Push.RunID, cfg.Push.Dir)
+	fmt.Fprintf(r.app.stderr, "run %s in %s\n", cfg.Push.RunID, r.where)
 	res, err := replay.Run(ctx, job, cfg)
 	if err != nil {
 		return err
 	}
-	return r.app.conclude(res, cfg.Push.Dir, r.out)
+	return r.app.conclude(ctx, res, r.where, r.out)
 }
 
 // runLocal brings up the embedded pipeline, whose lake is a folder of the run directory.

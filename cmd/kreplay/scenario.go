@@ -2,6 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,11 +24,11 @@ func (a *app) scenarioCommand() *cobra.Command {
 func (a *app) scenarioCheck() *cobra.Command {
 	var src sourceFlags
 	c := &cobra.Command{
-		Use: "check SCENARIO", Short: "Report every fault of a scenario with file, line and column",
+		Use: "check SCENARIO", Short: "Report every fault of a scenario, and fields that want a role, with file, line and column",
 		Example: "  kreplay scenario check smoke",
 		Args:    one("scenario"),
 		RunE: func(c *cobra.Command, args []string) error {
-			job, err := src.job(c, args[0])
+			job, err := src.sendable(c, args[0])
 			if err != nil {
 				return err
 			}
@@ -32,12 +36,41 @@ func (a *app) scenarioCheck() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s is fine: %s users, %s records\n", job.Scenario.Name, report.Count(plan.Users), report.Count(plan.Total()))
-			return err
+			suspects, err := job.Suspects()
+			if err != nil {
+				return err
+			}
+			if err := suspects.Err(); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.stdout, "%s is fine: %s users, %s records, %d expectations\n", job.Scenario.Name,
+				report.Count(plan.Users), report.Count(plan.Total()), len(job.Scenario.Expect.Queries))
+			return identities(a.stdout, plan)
 		},
 	}
 	src.add(c)
 	return c
+}
+
+// identities says by what the log types' records are told apart: where several
+// are alike, they are counted, and none of them can be named.
+func identities(w io.Writer, plan *generate.Plan) error {
+	by := map[string]map[string]bool{}
+	for _, c := range plan.Cohorts() {
+		for _, l := range c.Describe() {
+			if by[l.Identity] == nil {
+				by[l.Identity] = map[string]bool{}
+			}
+			by[l.Identity][l.Name] = true
+		}
+	}
+	for _, identity := range slices.Sorted(maps.Keys(by)) {
+		names := slices.Sorted(maps.Keys(by[identity]))
+		if _, err := fmt.Fprintf(w, "identified by %s: %s\n", identity, strings.Join(names, ", ")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) scenarioShow() *cobra.Command {

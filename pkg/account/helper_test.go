@@ -59,7 +59,7 @@ func smokePlan(t fatal, users int, change ...func(*scenario.Scenario)) *generate
 		if err != nil {
 			t.Fatalf("template: %v", err)
 		}
-		if programs[ref.Name], err = template.Compile(tpl, sc.Rewrite); err != nil {
+		if programs[ref.Name], err = template.Compile(tpl, sc.Rewrite, sc.Time.Zone); err != nil {
 			t.Fatalf("template: %v", err)
 		}
 	}

@@ -19,6 +19,8 @@ const (
 	KindDamaged   = "damaged"
 	KindUndecided = "undecided"
 	KindInFlight  = "in flight"
+	KindRejected  = "rejected"  // an object in the error stage
+	KindMisplaced = "misplaced" // a row in an object that does not lie where it belongs by its time
 )
 
 // A Difference names one thing that is not as planned.

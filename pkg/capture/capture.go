@@ -18,7 +18,8 @@ import (
 )
 
 // Options say whose records are taken and by which fields they are found. A
-// field is a name, found at any depth, the least deep first, or a dotted path.
+// field is a name, found at any depth, the least deep first, or a dotted path;
+// several of them, with commas, are tried in order.
 type Options struct {
 	Store                           object.Store
 	Source                          string // where the store lies, for template.yaml
@@ -82,6 +83,8 @@ type taker struct {
 	types  map[string]*TypeStats
 	events []event
 	seen   seen
+
+	user, time, logType []string // fields that may hold them, in order
 }
 
 // Run reads the lake and returns the user's records as a template.
@@ -91,7 +94,10 @@ func Run(ctx context.Context, o Options) (*template.Template, Stats, error) {
 			return nil, Stats{}, err
 		}
 	}
-	t := &taker{o: o, types: map[string]*TypeStats{}}
+	t := &taker{
+		o: o, types: map[string]*TypeStats{},
+		user: alternatives(o.UserField), time: alternatives(o.TimeField), logType: alternatives(o.TypeField),
+	}
 	err := lake.Objects(ctx, o.Store, "", cmp.Or(o.Workers, defaultWorkers), func(ctx context.Context, info object.Info) error {
 		s, err := lake.Scan(ctx, o.Store, info.Key, t.row, t.damage)
 		t.mu.Lock()
@@ -171,7 +177,7 @@ func (t *taker) inspect(r lake.Row) (user, at []byte, logType string, hasType bo
 			logType, hasType = parts[t.o.TypeSegment-1], true
 		}
 	}
-	byUser, byTime, byType := finder{name: t.o.UserField}, finder{name: t.o.TimeField}, finder{name: t.o.TypeField}
+	byUser, byTime, byType := finder{names: t.user}, finder{names: t.time}, finder{names: t.logType}
 	_ = template.Walk(r.Data, func(f template.Field) error {
 		byUser.look(f, r.Data)
 		byTime.look(f, r.Data)

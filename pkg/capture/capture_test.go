@@ -77,6 +77,29 @@ func TestFieldsAreFoundByNameAndByPath(t *testing.T) {
 	}
 }
 
+// Of several fields the first that a row has counts, wherever it stands, and
+// each that the user's records have gets a rule.
+func TestFieldsThatDifferBetweenTeams(t *testing.T) {
+	a, b := `{"type":"a","at":1700000009,"user_id":"15","ts":1700000000}`, `{"kind":"b","uid":"15","at":1700000001}`
+	other := `{"type":"a","user_id":"7","uid":"15","ts":1700000002}`
+	o := of(newLake(t, map[string]string{"o": b + other + a}))
+	o.UserField, o.TimeField, o.TypeField = "user_id,uid", "ts,at,when", "type,kind"
+	got, _ := run(t, o)
+	if want := "a:\n  " + a + "\nb:\n  " + b + "\n"; show(got) != want {
+		t.Errorf("got %s, want %s", show(got), want)
+	}
+	if got.Range.From != "2023-11-14T22:13:20Z" {
+		t.Errorf("range from %s, want by ts where there is one", got.Range.From)
+	}
+	rules := []string{}
+	for _, i := range Infer(got) {
+		rules = append(rules, i.Field+": "+i.Role)
+	}
+	if diff := cmp.Diff([]string{"user_id: user", "uid: user", "ts: time", "at: time"}, rules); diff != "" {
+		t.Errorf("rules, want (-), got (+):\n%s", diff)
+	}
+}
+
 // 15 and "15" are one user; 150, 1.5 and null are others.
 func TestUserIDsAreComparedAsText(t *testing.T) {
 	for value, taken := range map[string]bool{

@@ -11,26 +11,42 @@ import (
 	"kreplay/pkg/template"
 )
 
-// finder keeps the least deep value of a field: a friend's id further in does
-// not stand for the user's.
+// finder keeps the value of the first of several fields that a row has, the
+// least deep one: a friend's id further in does not stand for the user's.
 type finder struct {
-	name  string
+	names []string
 	value []byte
+	rank  int // of the name
 	depth int
 }
 
 func (w *finder) look(f template.Field, row []byte) {
-	dotted := strings.Contains(w.name, ".")
-	if !dotted && string(f.Key) != w.name {
+	for rank, name := range w.names {
+		dotted := strings.Contains(name, ".")
+		if !dotted && string(f.Key) != name || w.value != nil && rank > w.rank {
+			continue
+		}
+		path := f.Path()
+		if dotted && path != name {
+			continue
+		}
+		if depth := strings.Count(path, "."); w.value == nil || rank < w.rank || depth < w.depth {
+			w.value, w.rank, w.depth = row[f.Start:f.End], rank, depth
+		}
 		return
 	}
-	path := f.Path()
-	if dotted && path != w.name {
-		return
+}
+
+// alternatives are the fields that one of the options names: log types of other
+// teams write the same thing under another name.
+func alternatives(option string) []string { return strings.Split(option, ",") }
+
+// own are the alternatives' own names: a bare name matches at any depth.
+func own(option string) (names []string) {
+	for _, name := range alternatives(option) {
+		names = append(names, last(name))
 	}
-	if depth := strings.Count(path, "."); w.value == nil || depth < w.depth {
-		w.value, w.depth = row[f.Start:f.End], depth
-	}
+	return names
 }
 
 // text is a value as people write it: a string without its quotes and escapes,

@@ -15,6 +15,7 @@ import (
 
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/dir"
+	"kreplay/pkg/scenario"
 	"kreplay/pkg/template"
 )
 
@@ -107,4 +108,14 @@ func show(got *template.Template) string {
 		}
 	}
 	return b.String()
+}
+
+// loaded reads a scenario directory.
+func loaded(t *testing.T, dir string) *scenario.Scenario {
+	t.Helper()
+	sc, err := scenario.Load(os.DirFS(dir), ".", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sc
 }

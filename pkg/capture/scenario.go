@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"kreplay/pkg/template"
@@ -20,22 +22,45 @@ func WriteScenario(dir, name string, t *template.Template) error {
 	if err := template.Write(filepath.Join(dir, "templates", "user"), t); err != nil {
 		return err
 	}
+	text := scenarioText(name, t)
+	if err := os.WriteFile(filepath.Join(dir, "scenario.yaml"), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("capture: %w", err)
+	}
+	return nil
+}
+
+// scenarioText is a first scenario: what was inferred, with the evidence.
+func scenarioText(name string, t *template.Template) string {
+	var rewrite, keep strings.Builder
+	for _, i := range Infer(t) {
+		if i.Role == "keep" && !ruledBase(t, i.Field) {
+			fmt.Fprintf(&keep, "  - %q   # %s\n", i.Field, i.Why)
+			continue
+		}
+		role := i.Role
+		if strings.Contains(role, "%") {
+			role = strconv.Quote(role)
+		}
+		fmt.Fprintf(&rewrite, "  %q: %s   # %s\n", i.Field, role, i.Why)
+	}
 	text := fmt.Sprintf(`# Captured from %q: user %q, %s to %s.
 kreplay: 1
 name: %q
 template: templates/user
 
-rewrite:                 # field: role; what no rule names stays byte for byte
-  %q: user
-  %q: time
-
-population:
-  users: 100
-`, t.Source.From, t.User, t.Range.From, t.Range.To, scenarioName(name), last(t.Fields.User), last(t.Fields.Time))
-	if err := os.WriteFile(filepath.Join(dir, "scenario.yaml"), []byte(text), 0o644); err != nil {
-		return fmt.Errorf("capture: %w", err)
+rewrite:                 # field: role; what no rule names stays byte for byte. Inferred: read it once
+%s
+`, t.Source.From, t.User, t.Range.From, t.Range.To, scenarioName(name), rewrite.String())
+	if keep.Len() > 0 {
+		text += "keep:                    # looks like an id, a time or personal data, and stays as it is\n" + keep.String() + "\n"
 	}
-	return nil
+	return text + "population:\n  users: 100\n"
+}
+
+// ruledBase says that a field has the name of the user's or the time's: only a
+// rule before theirs can keep it.
+func ruledBase(t *template.Template, pattern string) bool {
+	return strings.Contains(pattern, ".") && slices.Contains(slices.Concat(own(t.Fields.User), own(t.Fields.Time)), last(pattern))
 }
 
 // vacant refuses a directory that holds something.

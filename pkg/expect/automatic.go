@@ -23,7 +23,7 @@ func (p *Planned) Automatic(tables []Table) []Expectation {
 			continue // a table of no planned log type
 		}
 		list = append(list, Expectation{
-			Name: "count of " + t.LogType, SQL: "select count(*) from " + Quote(t.Name), Equals: exactly(n),
+			Name: CountName(t.LogType), SQL: "select count(*) from " + Quote(t.Name), Equals: exactly(n),
 		})
 	}
 	if e, ok := p.distinctUsers(tables); ok {
@@ -31,6 +31,9 @@ func (p *Planned) Automatic(tables []Table) []Expectation {
 	}
 	return list
 }
+
+// CountName is the name of the count of a log type that Automatic returns.
+func CountName(logType string) string { return "count of " + logType }
 
 // distinctUsers counts the users over all log types that write the id in the
 // cohort's most frequent form: another form would count a user twice.

@@ -87,6 +87,22 @@ func (f Fault) pos(q scenario.Query) scenario.Pos {
 	return pos
 }
 
+// Want is what the result must be, written exactly. The oracle's result is not
+// known before its query has run: it is "oracle" then.
+func (e Expectation) Want(facts Facts) (string, error) {
+	switch {
+	case e.Equals.literal != nil:
+		return e.Equals.literal.String(), nil
+	case e.Equals.Oracle():
+		return e.Equals.text, nil
+	}
+	n, err := e.Equals.formula.Eval(facts)
+	if err != nil {
+		return "", fmt.Errorf("expect: %s: %w", e.Name, err)
+	}
+	return exactText(n), nil
+}
+
 func (e Expectation) tolerance(column string) Tolerance {
 	if t, ok := e.Columns[column]; ok {
 		return t

@@ -50,14 +50,14 @@ func TestFactsAreThoseOfTheRecords(t *testing.T) {
 		for logType, n := range counts {
 			same(t, "count of "+logType, value(facts, "count('"+logType+"')"), big.NewInt(n).String())
 		}
-		for _, field := range []string{"purchase.amount", "purchase.items.price", "login.level", "shop.open.open", "shop.open.a.b"} {
+		for _, field := range []string{"purchase.amount", "purchase.coins", "purchase.items.price", "login.level", "shop.open.open", "shop.open.a.b"} {
 			if sums[field] != nil {
 				same(t, "sum of "+field, value(facts, "sum('"+field+"')"), exactText(sums[field]))
 			}
 		}
 		for _, field := range []string{
 			"login.user_id", "purchase.uid", "shop.open.who.user_id", "login.session_id", "purchase.event_id",
-			"login.country", "login.level", "purchase.amount", "purchase.items.price", "shop.open.a.b",
+			"login.country", "login.level", "purchase.amount", "purchase.coins", "purchase.items.price", "shop.open.a.b",
 		} {
 			if values[field] != nil {
 				same(t, "distinct "+field, value(facts, "distinct('"+field+"')"), big.NewInt(int64(len(values[field]))).String())
@@ -142,9 +142,9 @@ func TestTablesOfAPlan(t *testing.T) {
 	}
 	want := []string{
 		"login[user_id VARCHAR ts BIGINT session_id VARCHAR country VARCHAR level BIGINT]",
-		`purchase[event_id VARCHAR uid VARCHAR ts BIGINT amount DECIMAL(18,5) items STRUCT("price" DECIMAL(18,2))[] no BIGINT]`,
-		`shop.open[who STRUCT("user_id" BIGINT) ts BIGINT open BIGINT a.b BIGINT]`,
-		"twins[uid VARCHAR ts BIGINT n BIGINT mixed VARCHAR]",
+		`purchase[event_id VARCHAR uid VARCHAR ts BIGINT amount DECIMAL(18,5) items STRUCT("price" DECIMAL(18,2))[] no BIGINT coins DECIMAL(18,2)]`,
+		`shop.open[who STRUCT("user_id" BIGINT) ts BIGINT open BIGINT a.b BIGINT alias VARCHAR]`,
+		"twins[uid VARCHAR ts BIGINT n BIGINT mixed VARCHAR alias VARCHAR]",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"kreplay/pkg/record"
@@ -49,11 +50,12 @@ var errFound = errors.New("found")
 // lookup holds what Identify asks of every field of a row.
 type lookup struct {
 	userKeys map[string]bool
+	peerKeys map[string]bool // that hold nothing but other users' ids
 	timeKeys map[string]bool
 }
 
 func newLookup(cohorts []*Cohort) lookup {
-	l := lookup{userKeys: map[string]bool{}, timeKeys: map[string]bool{}}
+	l := lookup{userKeys: map[string]bool{}, peerKeys: map[string]bool{}, timeKeys: map[string]bool{}}
 	for _, c := range cohorts {
 		for key := range c.Program.UserKeys {
 			l.userKeys[key] = true
@@ -61,7 +63,11 @@ func newLookup(cohorts []*Cohort) lookup {
 		for key := range c.Program.TimeKeys {
 			l.timeKeys[key] = true
 		}
+		for key := range c.Program.PeerKeys {
+			l.peerKeys[key] = true
+		}
 	}
+	maps.DeleteFunc(l.peerKeys, func(key string, _ bool) bool { return l.userKeys[key] })
 	return l
 }
 
@@ -93,7 +99,10 @@ func (p *Plan) Identify(row []byte, s *Scratch) Match {
 // inspect notes what one field says of the row's identity.
 func (p *Plan) inspect(row []byte, f template.Field, id *identity) error {
 	value := row[f.Start:f.End]
-	if f.Kind == template.String && len(value) >= 34 {
+	if p.lookup.peerKeys[string(f.Key)] { // names another user
+		return nil
+	}
+	if f.Kind == template.String && len(value) >= 28 { // a ULID in quotes
 		if u, _, ok := record.ParseUUID(value[1 : len(value)-1]); ok {
 			if tag, user, slot, ok := record.DecodeUUID(u); ok && tag == p.Tag {
 				return p.noteUUID(user, int(slot), id)

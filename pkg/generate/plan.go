@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,7 @@ type Cohort struct {
 	first    uint64             // first position of the cohort
 	base     uint64             // dense index of its first record
 	shift    int64              // seconds from captured to planned time
+	numbers  []scenario.Decimal // what scale multiplies by, as the program numbers them
 	byTime   map[int64][]uint32 // captured event time, ns → events that no uuid names
 	timeless []uint32           // the same without any time
 	members  map[int][]uint32   // first of a class → all of it, where more than one
@@ -132,6 +134,9 @@ func (p *Plan) addCohorts(sc *scenario.Scenario, programs map[string]*template.P
 			return err
 		}
 		cohort := newCohort(c.Name, prog, quotas[i], events)
+		if cohort.numbers, err = numbers(prog, c); err != nil {
+			return err
+		}
 		cohort.first, cohort.base = first, p.distinct
 		for _, e := range prog.Events[:events] {
 			name := prog.LogTypes[e.LogType]
@@ -165,6 +170,18 @@ func played(prog *template.Program, c scenario.Cohort) (int, error) {
 	}
 	return 0, scenario.Faults{{Pos: c.UntilPos, Msg: fmt.Sprintf("cohort %s: until %s: template %s has no such log type: it has %s",
 		c.Name, c.Until, c.Template, strings.Join(prog.LogTypes, ", "))}}
+}
+
+// numbers are what a cohort's scale rules multiply by, in the program's order.
+func numbers(prog *template.Program, c scenario.Cohort) (list []scenario.Decimal, err error) {
+	for _, name := range prog.Numbers {
+		n := slices.IndexFunc(c.Numbers, func(n scenario.Number) bool { return n.Name == name })
+		if n < 0 {
+			return nil, scenario.Faults{{Pos: c.Pos, Msg: fmt.Sprintf("cohort %s has no number %s, by which a rule scales: give it one, as in %s: 1.0", c.Name, name, name)}}
+		}
+		list = append(list, c.Numbers[n].Value)
+	}
+	return list, nil
 }
 
 func newCohort(name string, prog *template.Program, users uint64, events int) *Cohort {

@@ -41,7 +41,7 @@ func load(t fataler, fsys fs.FS, name string, set ...string) (*scenario.Scenario
 		if err != nil {
 			t.Fatal(err)
 		}
-		if programs[ref.Name], err = template.Compile(tmpl, sc.Rewrite); err != nil {
+		if programs[ref.Name], err = template.Compile(tmpl, sc.Rewrite, sc.Time.Zone); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,6 +84,35 @@ func Open(dir string) (*Account, error) {
 	}
 	a.settle(l.all())
 	return a, nil
+}
+
+// OpenCopy reads the account from a copy of a run directory that may lag behind
+// the original, such as one that is written to an object store as the run goes
+// on. Unless the copy has the end, each record without an ack in it may have
+// been sent since, any number of times.
+func OpenCopy(dir string) (*Account, error) {
+	a, err := Open(dir)
+	if err != nil || a.Clean {
+		return a, err
+	}
+	a.Next = a.Manifest.Planned
+	a.Attempts.Unknown -= a.Window
+	a.Window, a.totals = 0, Totals{}
+	lost := a.unacked(state{fate: record.Unknown, code: a.number(CodeCrash), unknowns: math.MaxUint32})
+	a.Attempts.Unknown += a.Window
+	a.settle(merge(a.pieces, lost))
+	return a, nil
+}
+
+// unacked is the window of all that is planned and not acked.
+func (a *Account) unacked(lost state) (layer []piece) {
+	for s := range a.Fates() {
+		if s.Fate != record.Acked {
+			layer = push(layer, piece{s.First, s.First + s.Count, lost})
+			a.Window += s.Count
+		}
+	}
+	return layer
 }
 
 var errForeign = errors.New("not a ledger of kreplay")

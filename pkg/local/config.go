@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/johannesboyne/gofakes3"
 )
 
 // Limits of Kinesis Data Streams, with their sources.
@@ -51,7 +53,9 @@ type Config struct {
 	ShardRecords int  // records a second and shard, 0: 1000
 	ShardBytes   int  // bytes of data and key a second and shard, 0: 1,000,000
 
-	Lake           string        // folder to deliver to, made when missing; "": no deliverer
+	Buckets []string // of S3, there from the start, beside the lake's; clients may make more
+
+	Lake           string        // folder to deliver to, made when missing, or s3://bucket/prefix in the S3 served here; "": no deliverer
 	Prefix         string        // as Firehose: without a timestamp expression !{timestamp:yyyy/MM/dd/HH/} is appended
 	BufferBytes    int           // data bytes from which on an object is written, 0: 5 MiB
 	BufferInterval time.Duration // age of the oldest buffered record at which an object is written, 0: 300 s
@@ -107,10 +111,30 @@ func (c Config) ready() (Config, error) {
 	if p := expandPrefix(c.Prefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
 		fault("prefix %q: only !{timestamp:} expressions and paths inside the lake", c.Prefix)
 	}
+	c.Buckets = c.buckets(fault)
 	if err := c.Faults.check(c.Lake != ""); err != nil {
 		faults = append(faults, err)
 	}
 	return c, errors.Join(faults...)
+}
+
+// buckets lists the buckets to make, each once, and reports bad names.
+func (c Config) buckets(fault func(string, ...any)) []string {
+	all := slices.Clone(c.Buckets)
+	if bucket, prefix, ok := splitLake(c.Lake); ok {
+		all = append(all, bucket)
+		if !filepath.IsLocal(prefix + "x") {
+			fault("lake %q: want s3://bucket/prefix", c.Lake)
+		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	for _, name := range all {
+		if err := gofakes3.ValidateBucketName(name); err != nil {
+			fault("bucket %q: want 3 to 63 of a-z, 0-9, . and -", name)
+		}
+	}
+	return all
 }
 
 func or[T int | int64 | time.Duration](v, fallback T) T {

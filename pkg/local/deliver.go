@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/google/uuid"
@@ -102,7 +101,7 @@ func (p *Pipeline) deliver(ctx context.Context, s *stream, last uint64) error {
 func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 	p.delivery.Lock()
 	defer p.delivery.Unlock()
-	if p.root == nil {
+	if p.lake == nil {
 		return false, nil
 	}
 	if s.draft == nil {
@@ -118,7 +117,7 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 	}
 	d := s.draft
 	if len(d.stored) > 0 {
-		if err := p.place(d); err != nil {
+		if err := p.lake.put(d.key, d.stored); err != nil {
 			d.stored = bytes.Clone(d.stored) // the press is used again before the next try
 			return false, err
 		}
@@ -129,26 +128,6 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 	p.plan.mu.Unlock()
 	s.delivered(p, d.records)
 	return true, nil
-}
-
-// place puts an object into the lake: under a hidden name, then under its own.
-// There is no sync: what the lake holds matters to this process and its readers only.
-func (p *Pipeline) place(d *draft) error {
-	dir, name := path.Split(d.key)
-	if dir = path.Clean(dir); dir != "." {
-		if err := p.root.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	hidden := path.Join(dir, ".tmp-"+name)
-	err := p.root.WriteFile(hidden, d.stored, 0o644)
-	if err == nil {
-		err = p.root.Rename(hidden, d.key)
-	}
-	if err != nil {
-		_ = p.root.Remove(hidden) // the first error is the one to know
-	}
-	return err
 }
 
 // objectKey names an object as Firehose does: prefix, then

@@ -1,15 +1,13 @@
-// Package local is the embedded pipeline: a Kinesis on a loopback listener whose records a Firehose-like deliverer writes to a folder, with faults on demand.
+// Package local is the embedded pipeline: a Kinesis and an S3 on one loopback listener, and a Firehose-like deliverer from one to the other or to a folder, with faults on demand.
 package local
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +26,8 @@ type Pipeline struct {
 	streams map[string]*stream
 	fresh   map[net.Conn]struct{} // connections that have not sent a byte
 
-	root     *os.Root   // the lake; nil: no deliverer
+	s3       *storage
+	lake     lake       // nil: no deliverer
 	delivery sync.Mutex // one object at a time; guards press and the streams' drafts
 	press    press
 	wake     chan struct{}
@@ -70,10 +69,8 @@ func Start(ctx context.Context, ln net.Listener, cfg Config) (*Pipeline, error) 
 	for _, s := range cfg.Streams {
 		p.streams[s.Name] = cfg.newStream(s, now)
 	}
-	if cfg.Lake != "" {
-		if err := p.openLake(); err != nil {
-			return nil, errors.Join(err, ln.Close())
-		}
+	if err := p.open(); err != nil {
+		return nil, errors.Join(err, ln.Close())
 	}
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	p.srv = &http.Server{
@@ -86,22 +83,18 @@ func Start(ctx context.Context, ln net.Listener, cfg Config) (*Pipeline, error) 
 		ErrorLog:          log.New(io.Discard, "", 0), // an aborted request is the client's affair
 	}
 	p.done.Go(func() { _ = p.srv.Serve(ln) }) // always http.ErrServerClosed after Close
-	if p.root != nil {
+	if p.lake != nil {
 		p.done.Go(p.deliverer)
 	}
 	return p, nil
 }
 
-func (p *Pipeline) openLake() error {
-	if err := os.MkdirAll(p.cfg.Lake, 0o755); err != nil {
-		return fmt.Errorf("local: lake: %w", err)
+// open makes the buckets and opens the lake.
+func (p *Pipeline) open() (err error) {
+	if p.s3, err = newStorage(p.cfg.Buckets); err != nil || p.cfg.Lake == "" {
+		return err
 	}
-	root, err := os.OpenRoot(p.cfg.Lake)
-	if err != nil {
-		return fmt.Errorf("local: lake: %w", err)
-	}
-	p.root = root
-	return nil
+	return p.openLake()
 }
 
 // URL is the endpoint for SDKs: http://host:port.
@@ -160,9 +153,9 @@ func (p *Pipeline) shut() error {
 	err = errors.Join(err, p.Flush(base))
 	p.delivery.Lock()
 	defer p.delivery.Unlock()
-	if p.root != nil {
-		err = errors.Join(err, p.root.Close())
-		p.root = nil
+	if p.lake != nil {
+		err = errors.Join(err, p.lake.close())
+		p.lake = nil
 	}
 	return err
 }

@@ -90,6 +90,10 @@ type scratch struct {
 }
 
 func (p *Pipeline) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Amz-Target") == "" { // every request of Kinesis has one, none of S3
+		p.serveS3(w, r)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/x-amz-json-1.1")
 	h.Set("X-Amzn-Requestid", uuid.NewString())

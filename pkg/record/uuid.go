@@ -120,23 +120,31 @@ func split(u [16]byte) (l, r uint64) {
 }
 
 // A UUIDForm says how a uuid was written: its version nibble in the low four
-// bits, then whether in upper case and whether without hyphens.
+// bits, then whether in upper case, whether without hyphens, and whether as a ULID.
 type UUIDForm uint8
 
 const (
 	formUpper   UUIDForm = 1 << 4
 	formCompact UUIDForm = 1 << 5
+	formULID    UUIDForm = 1 << 6
 )
 
-// Len returns how many characters AppendUUID writes: 36, or 32 without hyphens.
+// Len returns how many characters AppendUUID writes: 36, 32 without hyphens, or
+// 26 as a ULID.
 func (f UUIDForm) Len() int {
-	if f&formCompact != 0 {
+	switch {
+	case f&formULID != 0:
+		return ulidLen
+	case f&formCompact != 0:
 		return 32
 	}
 	return 36
 }
 
-// Version returns the version nibble, as captured.
+// ULID says whether the id was written as one.
+func (f UUIDForm) ULID() bool { return f&formULID != 0 }
+
+// Version returns the version nibble, as captured; 0 for a ULID, which has none.
 func (f UUIDForm) Version() int { return int(f & 15) }
 
 // Kinds of character, as flags above the value of a hex digit.
@@ -166,7 +174,7 @@ var places = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34
 // ParseUUID reads a uuid of 36 characters, or 32 without hyphens, whose letters
 // are of one case; without letters it counts as lower case. Variants other than
 // that of RFC 9562 are refused, and with them the nil and the max uuid, which
-// name nothing.
+// name nothing. 26 characters are read as a ULID.
 func ParseUUID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
 	var kinds uint8
 	switch len(text) {
@@ -186,6 +194,8 @@ func ParseUUID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
 			kinds |= a | b
 			u[i] = a<<4 | b&15
 		}
+	case ulidLen:
+		return parseULID(text)
 	default:
 		return [16]byte{}, 0, false
 	}
@@ -201,6 +211,9 @@ func ParseUUID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
 
 // AppendUUID appends u as form says, with the version nibble of form.
 func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
+	if form&formULID != 0 {
+		return appendULID(dst, u, form)
+	}
 	alphabet := "0123456789abcdef"
 	if form&formUpper != 0 {
 		alphabet = "0123456789ABCDEF"

@@ -20,20 +20,21 @@ const (
 )
 
 // A Report is the JSON report, format 1. Durations are in ms, sizes in bytes.
-// What this version does not measure is null or empty: lag_ms, aggregate,
-// expectations; and what a push did not write down because it was killed:
-// slip_ms, put_ms, bytes, shards.
+// What this version does not measure is null or empty: lag_ms, aggregate; and
+// what a push did not write down because it was killed: slip_ms, put_ms, bytes,
+// shards.
 type Report struct {
-	Format       int         `json:"format"`
-	Verdict      Verdict     `json:"verdict"`
-	Reasons      []string    `json:"reasons"`
-	Run          Run         `json:"run"`
-	Push         Push        `json:"push"`
-	Stages       []Stage     `json:"stages"`
-	LogTypes     []LogType   `json:"log_types"`
-	Aggregate    []struct{}  `json:"aggregate"`
-	Expectations []struct{}  `json:"expectations"`
-	Differences  Differences `json:"differences"`
+	Format       int           `json:"format"`
+	Verdict      Verdict       `json:"verdict"`
+	Reasons      []string      `json:"reasons"`
+	Run          Run           `json:"run"`
+	Push         Push          `json:"push"`
+	Stages       []Stage       `json:"stages"`
+	LogTypes     []LogType     `json:"log_types"`
+	Aggregate    []struct{}    `json:"aggregate"`
+	Expectations []Expectation `json:"expectations"`
+	Differences  Differences   `json:"differences"`
+	Notes        []string      `json:"-"` // for people
 }
 
 // Run names the run.
@@ -121,6 +122,29 @@ type LogType struct {
 	Planned uint64 `json:"planned"`
 	States
 	Duplicates uint64 `json:"duplicates"`
+}
+
+// An Expectation is a query judged. Want and Got are written exactly.
+type Expectation struct {
+	Name      string     `json:"name"`
+	Owner     string     `json:"owner"`
+	SQL       string     `json:"sql"`
+	Want      string     `json:"want"`
+	Got       string     `json:"got"`
+	Tolerance string     `json:"tolerance"`
+	Verdict   Verdict    `json:"verdict"`
+	Explained *Explained `json:"explained"` // of a count that is checked without anyone asking
+	Seconds   float64    `json:"seconds"`
+	Reason    string     `json:"-"` // why not pass; the report's reasons have it
+	Asked     bool       `json:"-"` // by the scenario
+}
+
+// Explained says which part of a count's difference the stage's account explains.
+type Explained struct {
+	Missing     int64 `json:"missing"`
+	Duplicates  int64 `json:"duplicates"`
+	Mutated     int64 `json:"mutated"`
+	Unexplained int64 `json:"unexplained"`
 }
 
 // Differences holds how many there are, and the first of them.

@@ -37,6 +37,10 @@ func Text(w io.Writer, r Report) error {
 		fmt.Fprintf(&b, "       duplicates: %s by the producer, %s by the pipeline; %s strangers, %s foreign rows, %s unreadable spans\n",
 			Count(s.Duplicates.Producer), Count(s.Duplicates.Pipeline), Count(s.Strangers), Count(s.Foreign), Count(s.Damaged))
 	}
+	expectations(&b, r)
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
 	logTypes(&b, r)
 	differences(&b, r)
 	_, err := io.WriteString(w, b.String())
@@ -70,6 +74,54 @@ func headline(r Report) string {
 	s := r.Stages[0]
 	return fmt.Sprintf("%s planned, %s delivered, %s missing, %s duplicates, %s mutated", Count(r.Push.Planned), Count(s.Delivered),
 		Count(s.Missing), Count(s.Duplicates.Producer+s.Duplicates.Pipeline), Count(s.Mutated))
+}
+
+// expectations shows what did not pass with its SQL, then the scenario's that
+// passed, then how many counts did that nobody asked for.
+func expectations(b *strings.Builder, r Report) {
+	if len(r.Expectations) == 0 {
+		return
+	}
+	b.WriteByte('\n')
+	for _, e := range r.Expectations {
+		if e.Verdict == Pass {
+			continue
+		}
+		fmt.Fprintf(b, "%-12s %s: want %s, got %s%s\n", strings.ToUpper(string(e.Verdict)), e.Name, e.Want, e.Got, owner(e))
+		fmt.Fprintf(b, "  %s\n", e.Reason)
+		for line := range strings.Lines(strings.TrimSpace(e.SQL)) {
+			fmt.Fprintf(b, "  | %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+	counts := 0
+	for _, e := range r.Expectations {
+		switch {
+		case e.Verdict != Pass:
+		case e.Asked:
+			fmt.Fprintf(b, "%-12s %s = %s%s\n", e.Verdict, e.Name, oneLine(e.Got), owner(e))
+		default:
+			counts++
+		}
+	}
+	if counts > 0 {
+		fmt.Fprintf(b, "%-12s %d counts of log types and users\n", Pass, counts)
+	}
+}
+
+func owner(e Expectation) string {
+	if e.Owner == "" {
+		return ""
+	}
+	return "  (" + e.Owner + ")"
+}
+
+// oneLine shortens a table to its first line.
+func oneLine(text string) string {
+	first, _, more := strings.Cut(text, "\n")
+	if more {
+		return first + " …"
+	}
+	return first
 }
 
 func logTypes(b *strings.Builder, r Report) {

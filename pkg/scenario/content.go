@@ -9,7 +9,7 @@ import (
 // Content returns the canonical bytes of all in s that decides the records'
 // bytes, templates aside: two scenarios with equal templates and equal Content
 // plan the same records for the same run and seed. Where they go, how fast and
-// what is expected of them is not in it. What a scenario does not use leaves no
+// what is expected of them is not in it, nor keep, which only silences check. What a scenario does not use leaves no
 // trace, so that its content outlives what later versions add.
 func (s *Scenario) Content() []byte {
 	b := fmt.Appendf(nil, "kreplay 1\n")
@@ -21,9 +21,6 @@ func (s *Scenario) Content() []byte {
 		if r.Role.Shared {
 			b = fmt.Appendf(b, "shared\n")
 		}
-	}
-	for _, k := range s.Keep {
-		b = fmt.Appendf(b, "keep %q\n", k.Field)
 	}
 	b = fmt.Appendf(b, "users %d\n", s.Population.Users)
 	for _, c := range s.Population.Cohorts {

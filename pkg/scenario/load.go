@@ -87,11 +87,8 @@ func (r *reader) clean(key string) bool {
 	})
 }
 
-// sound reports whether all that stands below key is known: neither key nor
-// what it is in has a fault of its own.
-func (r *reader) sound(key string) bool {
-	return !slices.ContainsFunc(r.bad, func(b string) bool { return b == key || strings.HasPrefix(key, b+".") })
-}
+// sound reports whether key has no fault of its own: what stands below it is known.
+func (r *reader) sound(key string) bool { return !slices.Contains(r.bad, key) }
 
 func (r *reader) readFile(file string, data []byte, set []string) {
 	root, faults := (&parse{file: file}).yaml(data)

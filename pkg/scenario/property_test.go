@@ -112,7 +112,7 @@ func drawScenario(t *rapid.T) *Scenario {
 		},
 		Stages: []Stage{{Name: "raw", Path: word.Draw(t, "path"), Partition: rapid.SampledFrom([]string{"", "!{timestamp:yyyy/MM/dd/HH}", "x/!{timestamp:yyyy'T'MM}/"}).Draw(t, "partition")}},
 		Settle: Settle{1, 1, true},
-		Expect: Expect{Delivery: Delivery{number.Draw(t, "a"), number.Draw(t, "b"), number.Draw(t, "c"), number.Draw(t, "d"), number.Draw(t, "e")}},
+		Expect: Expect{Delivery: Delivery{number.Draw(t, "a"), number.Draw(t, "b"), number.Draw(t, "c"), number.Draw(t, "d"), number.Draw(t, "e"), number.Draw(t, "f")}},
 	}
 	pattern := rapid.OneOf(word, rapid.StringMatching(`[*][a-z]{1,3}`), rapid.StringMatching(`\{[a-z]{1,3},[a-z*.]*[a-z]\}x`).Filter(func(p string) bool { return !strings.Contains(p, "..") }))
 	for _, p := range rapid.SliceOfNDistinct(pattern, 0, 5, rapid.ID).Draw(t, "rewrite") {
@@ -264,8 +264,8 @@ func write(s *Scenario) string {
 		p(" }\n")
 	}
 	d := s.Expect.Delivery
-	p("expect:\n  delivery: { missing: %d, pipeline_duplicates: %d, mutated: %d, strangers: %d, damaged: %d }\n  queries:\n    {",
-		d.Missing, d.PipelineDuplicates, d.Mutated, d.Strangers, d.Damaged)
+	p("expect:\n  delivery: { missing: %d, pipeline_duplicates: %d, mutated: %d, strangers: %d, damaged: %d, misplaced: %d }\n  queries:\n    {",
+		d.Missing, d.PipelineDuplicates, d.Mutated, d.Strangers, d.Damaged, d.Misplaced)
 	for _, q := range s.Expect.Queries {
 		p(" %q: { sql: %s, equals: %q", q.Name, text(q.SQL), q.Equals)
 		for i, tol := range q.Tolerance {
@@ -355,19 +355,38 @@ func TestContent(t *testing.T) {
 	}
 	for _, set := range []string{"vars={a: b}", "time={speedup: 2}", "time={speedup: 2}\ninject={late: {share: 1%, by: 1h}}", "stream.order=user", "stream.max_slip=0s",
 		"stream.limits.per_shard=5%", "expect.queries={a: {sql: b, equals: 0}}", "guard={missing: 1}", "stages={dlq: {path: x}}", "population.users=${u}", "name=x", "seed=2", "stream.name=x", "stream.limits={}", "stream.on_unknown=resend", "stages={}", "settle={}", "expect={}",
-		"templates.whale=elsewhere"} {
+		"templates.whale=elsewhere", "keep=[price]"} {
 		if content(set) != content() {
 			t.Errorf("%s changes the content", set)
 		}
 	}
 	for _, set := range []string{"rewrite.x=uuid\nrewrite.x=uuid per session", "rewrite.x=date of a\nrewrite.x=date of b", "population.cohorts.whales.until=login",
-		"rewrite.x=scale a\npopulation.cohorts={a: {share: 100%, template: whale, a: 1}}\npopulation.cohorts.a.a=2", "time.start=2026-01-01T00:00:00Z", "time.zone=+09:00", "time.span=1h",
-		"inject.duplicate=1%", "rewrite.user_id=uuid", "rewrite.x=keep", "keep=[price]", "population.users=3", "population.cohorts.whales.template=newbie",
+		"rewrite.x=scale a\npopulation.cohorts={a: {share: 100%, template: whale, a: 1}}\npopulation.cohorts.a.a=2", "time.start=2026-01-01T00:00:00Z", "time.start=2026-01-01T00:00:00Z\ntime.start=2026-01-01T00:00:01Z", "time.zone=+09:00", "time.span=1h",
+		"inject.duplicate=1%", "rewrite.user_id=uuid", "rewrite.x=keep", "population.users=3", "population.cohorts.whales.template=newbie",
 		"population.cohorts={all: {share: 100%, template: whale}}", "stream.newline=auto", "stream.partition_key=x"} {
 		lines := strings.Split(set, "\n") // the last one counts
 		if content(set) == content(lines[:len(lines)-1]...) {
 			t.Errorf("%s does not change the content", set)
 		}
+	}
+}
+
+// What a scenario does not use leaves no trace in its content: digests outlive new versions.
+func TestContentOfWhatIsUsed(t *testing.T) {
+	s, err := load(minimal + "rewrite: {a: user U%d, b: uuid}\nkeep: [c]\nstream: {partition_key: a}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `kreplay 1
+rewrite "a" user "U%d"
+rewrite "b" uuid ""
+users 100
+cohort "all" "t" 1000000000
+newline 0
+partition_key "a"
+`
+	if diff := cmp.Diff(want, string(s.Content())); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 

@@ -95,13 +95,11 @@ func (r *reader) findScales(root *node) {
 
 // checkScales finds the cohorts that lack a number which a rule needs.
 func (r *reader) checkScales() {
-	done := map[string]bool{}
 	for _, rule := range r.s.Rewrite {
 		of, key := rule.Role.Of, "rewrite."+rule.Field
-		if rule.Role.Kind != Scale || done[of] || !r.clean(key) {
+		if rule.Role.Kind != Scale || !r.clean(key) {
 			continue
 		}
-		done[of] = true
 		if !r.has("population.cohorts") {
 			if r.clean("population") {
 				r.fault(key, r.seen[key], fmt.Sprintf("scale %s: there are no population.cohorts to give it a number", of))

@@ -183,5 +183,5 @@ type Tolerance struct {
 
 // Delivery says how many records of each kind of difference are accepted.
 type Delivery struct {
-	Missing, PipelineDuplicates, Mutated, Strangers, Damaged uint64
+	Missing, PipelineDuplicates, Mutated, Strangers, Damaged, Misplaced uint64
 }

@@ -14,6 +14,7 @@ var expect = field{key: "expect", doc: "what must hold of the run", kind: sectio
 		accepted("pipeline_duplicates", "delivered again though sent once", func(d *Delivery) *uint64 { return &d.PipelineDuplicates }),
 		accepted("mutated", "delivered with other bytes", func(d *Delivery) *uint64 { return &d.Mutated }),
 		accepted("strangers", "delivered as ours and never planned", func(d *Delivery) *uint64 { return &d.Strangers }),
+		accepted("misplaced", "delivered below another folder than stages.raw.partition says", func(d *Delivery) *uint64 { return &d.Misplaced }),
 		accepted("damaged", "unreadable spans of what was delivered", func(d *Delivery) *uint64 { return &d.Damaged }),
 	}},
 	{key: "queries", doc: "SQL over this run's rows, by name; a table is a log type or an earlier query", kind: named, open: openQuery,

@@ -20,8 +20,10 @@ type Program struct {
 	Class     []int32 // of each event: the first event with the same captured bytes
 	Counters  int     // counter values a user needs
 	UserKeys  map[string]bool
+	PeerKeys  map[string]bool // names of fields that hold other users' ids and never the user's
 	TimeKeys  map[string][]Form
-	UserForms []UserForm
+	UserForms []UserForm // of the user's id and of peers'
+	Numbers   []string   // what scale multiplies by: [Values.Numbers] has a value for each
 	Newline   bool
 	Digest    [sha256.Size]byte
 }
@@ -41,6 +43,8 @@ type Event struct {
 // A member is a captured scalar, null aside: a record's partition key may be one.
 type member struct {
 	key, text []byte
+	path      string
+	role      scenario.RoleKind
 	part      int // the slot that it is, or -1
 }
 
@@ -61,19 +65,28 @@ const (
 	slotUUID
 	slotTime
 	slotCounter
+	slotDate
+	slotPeer
+	slotScale
+	slotHash
+	slotFake
 )
 
 // A part is the literal before a slot, and the slot.
 type part struct {
 	literal  []byte
 	kind     slotKind
-	index    uint32 // of the uuid slot or the counter
+	index    uint32 // of the uuid slot, the counter, the peer, the number of scale
 	user     UserForm
 	uuid     record.UUIDForm
+	inUUID   bool // peer: written as uuid says
+	self     bool // peer: the captured one is the user
 	form     Form
 	captured []byte // time: as captured, quotes stripped
 	ns       int64
-	key      []byte // the member's name
+	number   decimal    // scale
+	shape    *shape     // hash
+	fake     *invention // fake
 }
 
 // Values is what is particular to one user.
@@ -83,6 +96,9 @@ type Values struct {
 	UserID      uint64 // reserved decimal id
 	Shift       int64  // seconds from captured to planned time
 	CounterBase uint64 // the user's first counter value, less one
+	Users       uint64 // of the run; their decimal ids begin at UserID - User
+	Seed        uint64
+	Numbers     []scenario.Decimal // by the index of the name in Program.Numbers
 }
 
 // Append renders an event for a user. Everything outside the slots is as captured.
@@ -103,6 +119,16 @@ func (s *part) append(dst []byte, v *Values) []byte {
 		return s.user.append(dst, v.CounterBase+uint64(s.index)+1)
 	case slotUUID:
 		return record.AppendUUID(dst, record.EncodeUUID(v.Tag, v.User, s.index), s.uuid)
+	case slotDate:
+		return unixNano(s.ns, v.Shift).In(s.form.zone).AppendFormat(dst, s.form.layout)
+	case slotPeer:
+		return s.appendPeer(dst, v)
+	case slotScale:
+		return s.number.append(dst, v.Numbers[s.index])
+	case slotHash:
+		return s.shape.append(dst, v)
+	case slotFake:
+		return s.fake.append(dst, v)
 	default:
 		return s.appendTime(dst, v.Shift)
 	}

@@ -20,6 +20,7 @@ var layouts = []string{
 	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05-07:00", "2006-01-02T15:04:05-0700", "2006-01-02T15:04:05",
 	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05-07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05",
 	"2006/01/02 15:04:05", "20060102T150405Z07:00", "20060102150405", time.RFC1123, time.RFC1123Z, "02/Jan/2006:15:04:05 -0700",
+	time.ANSIC,
 }
 
 // FormOf finds the form of a value as it stands in JSON, quotes included. A
@@ -42,7 +43,11 @@ func FormOf(value []byte) (f Form, ns int64, ok bool) {
 	if !f.quoted {
 		return f, 0, false
 	}
+	escaped := bytes.Contains(text, []byte(`\/`))
 	for _, layout := range layouts {
+		if escaped { // the slash of JSON writers that escape it
+			layout = strings.ReplaceAll(layout, "/", `\/`)
+		}
 		f.layout = withFraction(layout, string(text))
 		// Not time.Parse: it would bring in the zone of the machine.
 		t, err := time.ParseInLocation(f.layout, string(text), time.UTC)

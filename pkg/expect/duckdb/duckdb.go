@@ -22,9 +22,13 @@ import (
 // Present says whether this binary has the engine.
 const Present = true
 
-// defaultMemory is what DuckDB holds before it spills. Its own default is 80 %
-// of the machine.
-const defaultMemory = 256 << 20
+// What DuckDB holds before it spills, in bytes. Its own default is 80 % of the
+// machine, and a thread a core.
+const (
+	defaultMemory = 256 << 20
+	leastMemory   = 128 << 20
+	threadMemory  = 64 << 20 // its reader of JSON takes 32 MiB a thread and does not spill
+)
 
 // engine is one DuckDB database: a schema a set, a connection a schema.
 type engine struct {
@@ -51,6 +55,12 @@ func Open(ctx context.Context, o Options) (expect.Engine, error) {
 	if i := strings.IndexAny(o.Dir, "?*["); i >= 0 {
 		return nil, fmt.Errorf("duckdb: directory %s: DuckDB takes the %q in it for a pattern; give the engine another directory", o.Dir, o.Dir[i])
 	}
+	if o.Memory == 0 {
+		o.Memory = defaultMemory
+	}
+	if o.Memory < leastMemory {
+		return nil, fmt.Errorf("duckdb: memory of %d bytes: it cannot load rows with less than %d", o.Memory, leastMemory)
+	}
 	dir, err := os.MkdirTemp(o.Dir, "sql-")
 	if err != nil {
 		return nil, fmt.Errorf("duckdb: %w", err)
@@ -69,9 +79,6 @@ func (e *engine) open(ctx context.Context, o Options) error {
 		return err
 	}
 	e.db = sql.OpenDB(connector)
-	if o.Memory == 0 {
-		o.Memory = defaultMemory
-	}
 	if o.Threads == 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
@@ -81,9 +88,10 @@ func (e *engine) open(ctx context.Context, o Options) error {
 		"set allow_community_extensions = false",
 		"set errors_as_json = true", // with the place of the fault
 		fmt.Sprintf("set memory_limit = '%d B'", o.Memory),
-		fmt.Sprintf("set threads = %d", o.Threads),
+		fmt.Sprintf("set threads = %d", min(int64(o.Threads), o.Memory/threadMemory)),
 		"set temp_directory = " + literal(filepath.Join(e.dir, "spill")),
-		"set timezone = 'UTC'", // not the machine's: results are the same everywhere
+		"set timezone = 'UTC'",                  // not the machine's: results are the same everywhere
+		"pragma disable_checkpoint_on_shutdown", // nobody reads the file again
 		"attach " + literal(filepath.Join(e.dir, "rows.duckdb")) + " as lake",
 	}
 	for _, statement := range settings {

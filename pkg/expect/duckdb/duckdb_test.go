@@ -3,6 +3,8 @@
 package duckdb
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -16,6 +18,41 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestEngineKeepsTheContract(t *testing.T) { expecttest.Run(t, open) }
+
+// Many cores and little memory load what is larger than the memory.
+func TestLoadFitsTheMemory(t *testing.T) {
+	e, err := Open(t.Context(), Options{Dir: t.TempDir(), Memory: leastMemory, Threads: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	loader, err := e.Load(t.Context(), expect.Delivered, []expect.Table{expect.TableOf("wide", [][]byte{[]byte(`{"n":1,"s":"x"}`)})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows, width = 12_000, 16_000
+	random, text := rand.New(rand.NewPCG(1, 2)), make([]byte, width)
+	for range rows {
+		for i := range text { // what compresses would prove little
+			text[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[random.Uint32()%64]
+		}
+		if err := loader.Add("wide", fmt.Appendf(nil, `{"n":1,"s":"%s"}`, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := loader.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := expecttest.Rows(t, e, expect.Delivered, "select sum(n), sum(len(s)) from wide"), fmt.Sprintf("%d,%d", rows, rows*width); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestOpenRefusesTooLittleMemory(t *testing.T) {
+	if e, err := Open(t.Context(), Options{Dir: t.TempDir(), Memory: leastMemory - 1}); err == nil || !strings.Contains(err.Error(), "134217727") {
+		t.Errorf("got %v, %v", e, err)
+	}
+}
 
 func TestOpenRefusesPatterns(t *testing.T) {
 	for _, dir := range []string{"a?b", "a*", "[a]"} {

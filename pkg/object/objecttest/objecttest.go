@@ -17,6 +17,8 @@ import (
 )
 
 // Run runs the suite. open returns an empty store and registers its cleanup.
+// Whether "a" and "a/b" may both be objects is left to the stores: in a bucket
+// they may, in a directory they cannot. Each says so in its own tests.
 func Run(t *testing.T, open func(t *testing.T) object.Store) {
 	laws := []struct {
 		name string
@@ -58,7 +60,8 @@ func put(ctx context.Context, s object.Store, key string, data []byte) error {
 	return w.Close()
 }
 
-func get(t *testing.T, s object.Store, key string) string {
+// Get reads one object; a failure ends the test.
+func Get(t testing.TB, s object.Store, key string) string {
 	t.Helper()
 	r, err := s.Open(t.Context(), key)
 	if err != nil {
@@ -96,7 +99,7 @@ func roundTrip(t *testing.T, s object.Store) {
 	big := bytes.Repeat([]byte("kreplay "), 1<<16)
 	for key, data := range map[string][]byte{"empty": nil, "a/b/c.gz": []byte("x"), "ä/ö ü+%=&": []byte("y"), "big": big} {
 		Put(t, s, key, data)
-		if got := get(t, s, key); got != string(data) {
+		if got := Get(t, s, key); got != string(data) {
 			t.Errorf("%s: read %d bytes, want %d or other content", key, len(got), len(data))
 		}
 	}
@@ -130,7 +133,7 @@ func hidden(t *testing.T, s object.Store) {
 	if err := w.Abort(); err != nil {
 		t.Errorf("abort after close: %v", err)
 	}
-	if got := get(t, s, "d/k"); got != "half" {
+	if got := Get(t, s, "d/k"); got != "half" {
 		t.Errorf("after abort after close: got %q", got)
 	}
 }
@@ -151,7 +154,7 @@ func abort(t *testing.T, s object.Store) {
 		t.Errorf("close after abort: got %v, want ErrDone", err)
 	}
 	wantKeys(t, s, "", "k")
-	if got := get(t, s, "k"); got != "old" {
+	if got := Get(t, s, "k"); got != "old" {
 		t.Errorf("after abort: got %q, want old", got)
 	}
 }
@@ -164,7 +167,7 @@ func replace(t *testing.T, s object.Store) {
 	}
 	defer func() { _ = r.Close() }()
 	Put(t, s, "k", []byte("newer"))
-	if got := get(t, s, "k"); got != "newer" {
+	if got := Get(t, s, "k"); got != "newer" {
 		t.Errorf("got %q, want newer", got)
 	}
 	if got, err := io.ReadAll(r); err != nil || string(got) != "old" {
@@ -256,7 +259,7 @@ func cancelled(t *testing.T, s object.Store) {
 		t.Errorf("list: got %v, want %v", last, cause)
 	}
 	wantKeys(t, s, "", "k")
-	if got := get(t, s, "k"); got != "old" {
+	if got := Get(t, s, "k"); got != "old" {
 		t.Errorf("after a cancelled write: got %q, want old", got)
 	}
 }
@@ -275,7 +278,7 @@ func concurrent(t *testing.T, s object.Store) {
 	if got := keys(t, s, "d/"); len(got) != 9 {
 		t.Errorf("got %q, want 9 keys", got)
 	}
-	if got := get(t, s, "d/s"); len(got) != 100 || strings.Trim(got, got[:1]) != "" {
+	if got := Get(t, s, "d/s"); len(got) != 100 || strings.Trim(got, got[:1]) != "" {
 		t.Errorf("shared key: got a mixture %q", got)
 	}
 }

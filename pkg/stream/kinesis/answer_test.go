@@ -21,7 +21,7 @@ func read(text string) *answerReader {
 // seen is entries as strings.
 func seen(entries []entry) (all []string) {
 	for _, e := range entries {
-		all = append(all, fmt.Sprintf("%q %q %q %q", e.sequence, e.shard, e.code, e.message))
+		all = append(all, fmt.Sprintf("%+q %+q %+q %+q", e.sequence, e.shard, e.code, e.message))
 	}
 	return all
 }
@@ -70,7 +70,7 @@ var answers = []struct {
 	{`{"Records":[]}`, true, []string{}},
 	{`{"FailedRecordCount": 0, "Records": [{"SequenceNumber": "49", "ShardId": "s-0"}]}`, false, []string{`"49" "s-0" "" ""`}},
 	{"{\n\"Records\":[null,{\"SequenceNumber\":\"4\\u0039\",\"ShardId\":\"s-0\",\"x\":{\"SequenceNumber\":[\"1\"]}}]}\n", false, []string{`"" "" "" ""`, `"49" "s-0" "" ""`}},
-	{`{"Records":[{"ErrorCode":"é\"","ErrorMessage":"a\\b"}]}`, false, []string{`"" "" "é\"" "a\\b"`}},
+	{`{"Records":[{"ErrorCode":"é\"","ErrorMessage":"a\\b"}]}`, false, []string{`"" "" "\u00e9\"" "a\\b"`}},
 	{`{"Records":[{"SequenceNumber":"1","ShardId":"s"}],"Records":[]}`, false, []string{}},
 	{`{"Records":null}`, false, []string{}},
 	{`{"records":[{"SequenceNumber":"49","ShardId":"s-0"}]}`, false, nil},
@@ -84,6 +84,9 @@ var answers = []struct {
 	{`{"Records":[{"SequenceNumber":"49","ShardId":"s-`, false, nil},
 	{`{"FailedRecordCount":01,"Records":[]}`, false, nil},
 	{`{"__type":"InternalFailure","message":"sorry"}`, false, nil},
+	{"{\"Records\":[{\"ErrorCode\":\"a\x01b\"}]}", false, nil},
+	{"{\"Records\":[{\"ErrorCode\":\"seven bytes before the end \n\"}]}", false, nil},
+	{"{\"Records\":[{\"ErrorCode\":\"\xff\"}]}", false, []string{`"" "" "\ufffd" ""`}},
 	{`[]`, false, nil},
 	{`null`, false, nil},
 	{``, false, nil},

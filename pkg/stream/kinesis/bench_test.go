@@ -2,6 +2,7 @@ package kinesis_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -146,7 +147,7 @@ func nullServer(b *testing.B) (url string) {
 
 // serveNothing answers until stdin ends.
 func serveNothing() error {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // the process ends with the listener
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

@@ -248,6 +248,29 @@ func TestShortAnswerIsUnknown(t *testing.T) {
 	_ = wantAll(t, client(t, s.URL), record.Unknown, "broken-answer", false)
 }
 
+// An answer has an end that is known beforehand: what is longer than any is none.
+func TestEndlessAnswerIsUnknown(t *testing.T) {
+	s := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.TrimSuffix(full(5), "}")+`,"pad":"`)
+		for range 9 << 4 {
+			_, _ = io.WriteString(w, strings.Repeat("x", 64<<10))
+		}
+		_, _ = io.WriteString(w, `"}`)
+	})
+	_ = wantAll(t, client(t, s.URL), record.Unknown, "broken-answer", false)
+}
+
+// An error is no answer, whatever its status.
+func TestErrorIn200IsUnknown(t *testing.T) {
+	for _, status := range []int{200, 201, 204} {
+		s := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, `{"__type":"ProvisionedThroughputExceededException","message":"slow down"}`)
+		})
+		_ = wantAll(t, client(t, s.URL), record.Unknown, "broken-answer", false)
+	}
+}
+
 // Only a throttled entry is surely not stored.
 func TestEntryFailuresAreUnknown(t *testing.T) {
 	failed := `{"ErrorCode":"InternalFailure","ErrorMessage":"Internal service failure."}`
@@ -255,6 +278,15 @@ func TestEntryFailuresAreUnknown(t *testing.T) {
 		_, _ = io.WriteString(w, `{"FailedRecordCount":5,"Records":[`+strings.Join(slices.Repeat([]string{failed}, 5), ",")+`]}`)
 	})
 	_ = wantAll(t, client(t, s.URL), record.Unknown, "InternalFailure", false)
+}
+
+// A throttle of another kind is one too.
+func TestThrottledKeyIsRefused(t *testing.T) {
+	failed := `{"ErrorCode":"KMSThrottlingException","ErrorMessage":"Rate exceeded."}`
+	s := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"FailedRecordCount":5,"Records":[`+strings.Join(slices.Repeat([]string{failed}, 5), ",")+`]}`)
+	})
+	_ = wantAll(t, client(t, s.URL), record.Refused, "KMSThrottlingException", false)
 }
 
 func TestRefusedCalls(t *testing.T) {

@@ -62,7 +62,7 @@ type written struct {
 	Body        string
 }
 
-func write(t *rapid.T, p smithyhttp.ClientProtocol, ctx context.Context, in *sdk.PutRecordsInput) written {
+func write(ctx context.Context, t *rapid.T, p smithyhttp.ClientProtocol, in *sdk.PutRecordsInput) written {
 	req := smithyhttp.NewStackRequest().(*smithyhttp.Request)
 	req.URL = &url.URL{Scheme: "http", Host: "127.0.0.1"}
 	if err := p.SerializeRequest(ctx, putRecords, in, req); err != nil {
@@ -99,12 +99,12 @@ func TestRequestIsTheStockOne(t *testing.T) {
 				e.ExplicitHashKey = &recs[i].ExplicitHashKey
 			}
 		}
-		want := write(t, stock, context.Background(), &theirs)
-		got := write(t, wire{stock}, context.WithValue(context.Background(), callKey{}, &call{recs: recs}), in)
+		want := write(context.Background(), t, stock, &theirs)
+		got := write(context.WithValue(context.Background(), callKey{}, &call{recs: recs}), t, wire{stock}, in)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("request (-stock +ours):\n%s", diff)
 		}
-		if other := write(t, wire{stock}, context.Background(), &theirs); !cmp.Equal(want, other) {
+		if other := write(context.Background(), t, wire{stock}, &theirs); !cmp.Equal(want, other) {
 			t.Fatalf("a call that is not ours was changed: %q", other.Body)
 		}
 	})

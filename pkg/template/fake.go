@@ -1,0 +1,198 @@
+package template
+
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+type fakeKind uint8
+
+const (
+	fakeNick fakeKind = iota
+	fakeEmail
+	fakeIPv4
+	fakeIPv6
+	fakeFirst
+	fakeLast
+	fakeFull
+	fakeStreet
+)
+
+// An invention is a made-up value: its number within the template tells the
+// values of a user apart.
+type invention struct {
+	kind  fakeKind
+	index uint32 // of the captured value
+	of    uint32 // distinct captured values of the template
+}
+
+var emailForm = regexp.MustCompile(`^[^@\s"\\]+@[^@\s"\\]+\.[A-Za-z]{2,}$`)
+
+// fake makes a slot for an invented value: of the form of the captured one,
+// else of what the field is called. Digits, and phone numbers, keep their shape.
+func (c *compiler) fake(f Field, value, inner []byte) (s part, err error) {
+	s.kind = slotFake
+	if f.Kind == Bool {
+		return s, fmt.Errorf("%s is no text and no number", value)
+	}
+	kind, shaped := fakeForm(words(string(f.Key)), inner)
+	if f.Kind == Number || shaped {
+		fixed := 0
+		if shaped { // a phone's prefix
+			fixed = min(3, len(inner)/2)
+		}
+		s.kind, s.shape = slotHash, shapeOf(inner, fixed)
+		return s, s.shape.changes()
+	}
+	n, ok := c.fakes[string(inner)]
+	if !ok {
+		n = uint32(len(c.fakes))
+		c.fakes[string(inner)] = n
+	}
+	s.fake = &invention{kind: kind, index: n}
+	return s, nil
+}
+
+// fakeForm says what is invented; shaped: digits in the captured shape.
+func fakeForm(name []string, inner []byte) (kind fakeKind, shaped bool) {
+	text := string(inner)
+	if emailForm.MatchString(text) {
+		return fakeEmail, false
+	}
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
+		if ip.Is4() {
+			return fakeIPv4, false
+		}
+		return fakeIPv6, false
+	}
+	has := func(list ...string) bool { return hasWord(name, list...) }
+	switch {
+	case phoneForm(text) || has("phone", "tel", "mobile") && bytes.ContainsAny(inner, "0123456789"):
+		return 0, true
+	case has("email", "mail"):
+		return fakeEmail, false
+	case has("ip", "ipv4", "ipaddress"):
+		return fakeIPv4, false
+	case has("first", "given", "firstname", "givenname"):
+		return fakeFirst, false
+	case has("last", "family", "surname", "lastname"):
+		return fakeLast, false
+	case has("full", "real", "fullname", "realname"):
+		return fakeFull, false
+	case has("address", "street"):
+		return fakeStreet, false
+	}
+	return fakeNick, false
+}
+
+// phoneForm: + or 0 first, 8 to 15 digits, and nothing but what is put between them.
+func phoneForm(text string) bool {
+	if text == "" || text[0] != '+' && text[0] != '0' || strings.Trim(text, "+0123456789-() ") != "" {
+		return false
+	}
+	digits := len(text) - len(strings.NewReplacer("0", "", "1", "", "2", "", "3", "", "4", "", "5", "", "6", "", "7", "", "8", "", "9", "").Replace(text))
+	return digits >= 8 && digits <= 15 && (text[0] == '+' || strings.ContainsAny(text, "-( "))
+}
+
+// append writes the value. Numbers of values are spread over all that the kind
+// can write, and do not meet before it is used up.
+func (n *invention) append(dst []byte, v *Values) []byte {
+	number := uint64(v.User)*uint64(n.of) + uint64(n.index)
+	switch n.kind {
+	case fakeEmail:
+		number = spreadOver(number, v.Seed, uint64(len(adjectives)*len(nouns)*3*manyDigits))
+		dst, number = appendWord(dst, adjectives, number, false)
+		dst = append(dst, '.')
+		dst, number = appendWord(dst, nouns, number, false)
+		dst = strconv.AppendUint(dst, number/3, 10)
+		return append(append(dst, "@example."...), [...]string{"com", "net", "org"}[number%3]...)
+	case fakeIPv4: // 198.18.0.0/15, for benchmarks (RFC 2544)
+		number = spreadOver(number, v.Seed, 1<<17)
+		dst = strconv.AppendUint(append(dst, "198."...), 18+number>>16, 10)
+		dst = strconv.AppendUint(append(dst, '.'), number>>8&255, 10)
+		return strconv.AppendUint(append(dst, '.'), number&255, 10)
+	case fakeIPv6: // 2001:db8::/32, for documentation (RFC 3849)
+		number = number*0x9fb21c651e98df25 + mix64(v.Seed)
+		dst = append(dst, "2001:db8:0:0"...)
+		for shift := 48; shift >= 0; shift -= 16 {
+			dst = strconv.AppendUint(append(dst, ':'), number>>shift&0xffff, 16)
+		}
+		return dst
+	default:
+		return n.appendName(dst, number, v.Seed)
+	}
+}
+
+func (n *invention) appendName(dst []byte, number, seed uint64) []byte {
+	switch n.kind {
+	case fakeFirst:
+		dst, _ = appendWord(dst, firstNames, spreadOver(number, seed, uint64(len(firstNames))), true)
+	case fakeLast:
+		dst, _ = appendWord(dst, lastNames, spreadOver(number, seed, uint64(len(lastNames))), true)
+	case fakeFull:
+		number = spreadOver(number, seed, uint64(len(firstNames)*len(lastNames)))
+		dst, number = appendWord(dst, firstNames, number, true)
+		dst, _ = appendWord(append(dst, ' '), lastNames, number, true)
+	case fakeStreet:
+		number = spreadOver(number, seed, uint64(len(nouns)*manyDigits))
+		dst = strconv.AppendUint(dst, 1+number/uint64(len(nouns)), 10)
+		dst, _ = appendWord(append(dst, ' '), nouns, number, true)
+		dst = append(dst, " Street"...)
+	default:
+		number = spreadOver(number, seed, uint64(len(adjectives)*len(nouns)*manyDigits))
+		dst, number = appendWord(dst, adjectives, number, true)
+		dst, number = appendWord(dst, nouns, number, true)
+		dst = strconv.AppendUint(dst, number, 10)
+	}
+	return dst
+}
+
+const manyDigits = 1_000_000
+
+// spreadOver is a bijection of the numbers below size, which has no prime
+// factor but 2, 3 and 5; numbers from size on begin again.
+func spreadOver(number, seed, size uint64) uint64 {
+	const step = 11400714819323198549 // 2^64/φ, a prime: coprime to every size
+	hi, lo := bits.Mul64(number%size, step)
+	_, rest := bits.Div64(hi%size, lo, size)
+	return (rest + mix64(seed)%size) % size
+}
+
+// appendWord takes a word off the number and returns what is left of it.
+func appendWord(dst []byte, list []string, number uint64, capital bool) ([]byte, uint64) {
+	start, size := len(dst), uint64(len(list))
+	dst = append(dst, list[number%size]...)
+	if capital {
+		dst[start] -= 'a' - 'A'
+	}
+	return dst, number / size
+}
+
+// Words for inventions: harmless, ASCII, lower case; sizes without another
+// prime factor than 2, 3 and 5.
+var (
+	adjectives = strings.Fields(`amber ancient bold brave breezy bright calm clever cosmic crimson curious daring
+		dusty eager early electric fancy fluffy frosty gentle giant golden happy hidden jolly kind lively lucky
+		mellow mighty misty nimble noble orange patient polite proud purple quick quiet rapid royal rusty
+		scarlet secret shiny silent silver sleepy smooth snowy solar spicy steady stormy sunny swift tiny
+		tranquil velvet vivid warm wild witty`)
+	nouns = strings.Fields(`acorn badger beacon bear breeze bridge canyon castle cedar cloud comet coral crane
+		creek dolphin dragon eagle ember falcon fern finch forest fox garden glacier harbor hawk heron island
+		ivy jaguar koala lantern leaf lion lotus maple meadow meteor moon otter owl panda panther pebble
+		phoenix pine planet raven river robin rocket salmon shadow sparrow spruce star tiger turtle valley
+		walrus willow wolf zephyr`)
+	firstNames = strings.Fields(`aiko akira alex alma anna asher ben carla chloe clara daichi dana david elena
+		eli emma eric eva felix finn grace haruto hana hugo ines iris ivan jack jana jonas julia kai kenji
+		lara leo lena lucas lucy maria mark maya mei mika milo nina noah nora oscar paul ren rosa ryo sara
+		sofia sora tess theo tom ulla vera yui yuki zoe zack`)
+	lastNames = strings.Fields(`abe adams bauer becker berg brown carter chen clark costa davis dubois endo
+		evans fischer foster garcia green hall harris hayashi hill ito jensen jones kato kelly kim king
+		kobayashi lee lopez martin mason meyer mori murphy nakamura novak ono park perez reed rossi sato
+		schmidt scott silva smith stone suzuki tanaka taylor torres turner ueda wagner walker watanabe weber
+		white wilson yamada young`)
+)

@@ -1,0 +1,264 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"kreplay/pkg/ledger"
+	"kreplay/pkg/object"
+)
+
+// A run directory in an object store is a copy of a local one. The manifest and
+// the snapshot are there before anything is sent. The ledger only grows, so it
+// is copied as parts, each named by the offset of its first byte; a part that
+// is sent twice has the same name, and at least the same bytes. When the
+// machine is lost, the copy lags by what was sent since the last part:
+// [ledger.OpenCopy] then says that nothing is known of these records.
+const partsDir = ledger.LedgerFile + ".d"
+
+const (
+	mirrorEvery = 5 * time.Second  // between two parts: what a lost machine costs
+	mirrorMost  = 30 * time.Second // for the last part: less than the grace of a Spot task
+	partBytes   = 4 << 20          // of one part at most
+)
+
+func partKey(offset int64) string { return fmt.Sprintf("%s/%020d", partsDir, offset) }
+
+// cuts yields the parts that take a copy of done bytes to size: offset, length.
+func cuts(done, size int64) iter.Seq2[int64, int64] {
+	return func(yield func(int64, int64) bool) {
+		for done < size {
+			n := min(size-done, partBytes)
+			if !yield(done, n) {
+				return
+			}
+			done += n
+		}
+	}
+}
+
+// follows says whether the part in key begins where the ones before it end.
+func follows(key string, end int64) error {
+	offset, err := strconv.ParseInt(path.Base(key), 10, 64)
+	switch {
+	case err != nil || partKey(offset) != key:
+		return fmt.Errorf("%s: not a part of a ledger", key)
+	case offset > end:
+		return fmt.Errorf("%s: bytes %d to %d of the ledger are missing; was the copy pruned?", key, end, offset-1)
+	case offset < end:
+		return fmt.Errorf("%s: bytes %d to %d of the ledger are there twice; do two runs share the place?", key, offset, end-1)
+	}
+	return nil
+}
+
+// mirror copies a run directory as it grows. A nil mirror copies nothing.
+type mirror struct {
+	store  object.Store
+	dir    string
+	done   int64 // bytes of the ledger that are in the store
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// startMirror copies what a run directory holds before anything is sent, and
+// then goes on copying its ledger until end is called.
+func startMirror(ctx context.Context, store object.Store, dir string) (*mirror, error) {
+	if store == nil {
+		return nil, nil
+	}
+	m := &mirror{store: store, dir: dir}
+	if err := m.begin(ctx); err != nil {
+		return nil, fmt.Errorf("replay: copy of the run directory: %w", err)
+	}
+	following, cancel := context.WithCancel(ctx)
+	m.cancel = cancel
+	m.wg.Go(func() { m.follow(following) })
+	return m, nil
+}
+
+// begin ends with the manifest: without it there is no run in the store.
+func (m *mirror) begin(ctx context.Context) error {
+	r, err := m.store.Open(ctx, ledger.ManifestFile)
+	if err == nil {
+		return errors.Join(errors.New("there is a run already; choose another --run-dir"), r.Close())
+	}
+	if !errors.Is(err, object.ErrNotExist) {
+		return err
+	}
+	err = filepath.WalkDir(filepath.Join(m.dir, snapshotDir), func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		key, err := filepath.Rel(m.dir, name)
+		if err != nil {
+			return err
+		}
+		return upload(ctx, m.store, m.dir, filepath.ToSlash(key))
+	})
+	if err == nil {
+		err = m.grow(ctx)
+	}
+	if err == nil {
+		err = upload(ctx, m.store, m.dir, ledger.ManifestFile)
+	}
+	return err
+}
+
+// follow copies the ledger as it grows. What fails is tried again the next
+// time, and in the end; a store that is away for a while stops no push.
+func (m *mirror) follow(ctx context.Context) {
+	tick := time.NewTicker(mirrorEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = m.grow(ctx) // end says what is missing then
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// grow copies what the ledger has grown by.
+func (m *mirror) grow(ctx context.Context) error {
+	f, err := os.Open(filepath.Join(m.dir, ledger.LedgerFile))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	for offset, n := range cuts(m.done, info.Size()) {
+		if err := put(ctx, m.store, partKey(offset), io.NewSectionReader(f, offset, n)); err != nil {
+			return err
+		}
+		m.done = offset + n
+	}
+	return nil
+}
+
+// end copies the rest of a ledger that is closed, also when ctx has ended.
+func (m *mirror) end(ctx context.Context) error {
+	if m == nil {
+		return nil
+	}
+	m.cancel()
+	m.wg.Wait()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mirrorMost)
+	defer cancel()
+	if err := m.grow(ctx); err != nil {
+		return fmt.Errorf("replay: the copy of the run directory ends at byte %d of the ledger; the whole is in %s: %w", m.done, m.dir, err)
+	}
+	return Upload(ctx, m.store, m.dir, StatsFile)
+}
+
+// Upload copies files of a run directory that are there into its copy: what
+// Verify and the reports left.
+func Upload(ctx context.Context, store object.Store, dir string, names ...string) error {
+	for _, name := range names {
+		if err := upload(ctx, store, dir, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("replay: copy of the run directory: %w", err)
+		}
+	}
+	return nil
+}
+
+func upload(ctx context.Context, store object.Store, dir, key string) error {
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(key)))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	return put(ctx, store, key, f)
+}
+
+func put(ctx context.Context, store object.Store, key string, r io.Reader) error {
+	w, err := store.Create(ctx, key)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	return w.Close()
+}
+
+// Fetch fills dir, an empty directory, from the copy of a run directory, with
+// the parts of the ledger put together. Reports are left where they are.
+func Fetch(ctx context.Context, store object.Store, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	f := fetch{store: store, root: root}
+	for info, err := range store.List(ctx, "") {
+		if err == nil {
+			err = f.object(ctx, info)
+		}
+		if err != nil {
+			return fmt.Errorf("replay: copy of a run directory: %w", err)
+		}
+	}
+	if !f.run {
+		return fmt.Errorf("replay: no run directory there: no %s: %w", ledger.ManifestFile, object.ErrNotExist)
+	}
+	return nil
+}
+
+// fetch is a Fetch under way.
+type fetch struct {
+	store object.Store
+	root  *os.Root
+	end   int64 // of the ledger so far
+	run   bool  // a manifest was there
+}
+
+func (f *fetch) object(ctx context.Context, info object.Info) error {
+	switch {
+	case strings.HasPrefix(info.Key, partsDir+"/"):
+		if err := follows(info.Key, f.end); err != nil {
+			return err
+		}
+		n, err := f.copy(ctx, info.Key, ledger.LedgerFile)
+		f.end += n
+		return err
+	case info.Key == ledger.ManifestFile:
+		f.run = true
+	case info.Key != StatsFile && !strings.HasPrefix(info.Key, snapshotDir+"/"):
+		return nil
+	}
+	_, err := f.copy(ctx, info.Key, info.Key)
+	return err
+}
+
+// copy appends an object to a file.
+func (f *fetch) copy(ctx context.Context, key, name string) (int64, error) {
+	r, err := f.store.Open(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = r.Close() }()
+	if err := f.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return 0, err
+	}
+	w, err := f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(w, r)
+	return n, errors.Join(err, w.Close())
+}
