@@ -18,10 +18,10 @@ import (
 	"kreplay/scenarios"
 )
 
-// TestMain is also the sender that TestKilledPushBalances starts and kills.
+// TestMain is also the sender that TestKilledPushBalances and TestResumeAfterKills start and kill.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 5 && os.Args[1] == sender {
-		if err := send(context.Background(), os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if len(os.Args) == 5 && (os.Args[1] == sender || os.Args[1] == resumer) {
+		if err := send(context.Background(), os.Args[1] == resumer, os.Args[2], os.Args[3], os.Args[4]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -32,17 +32,20 @@ func TestMain(m *testing.M) {
 
 const (
 	sender     = "push" // first argument of the sender, before endpoint, run directory and lake
+	resumer    = "resume"
 	streamName = "s"
 )
 
-func send(ctx context.Context, endpoint, run, lake string) error {
+func send(ctx context.Context, resume bool, endpoint, run, lake string) error {
 	job, err := replay.Check(scenarios.FS, "smoke", []string{fmt.Sprintf("population.users=%d", killedUsers), "stream.limits.requests=4"})
 	if err != nil {
 		return err
 	}
 	client := kinesis.New(sdkConfig(endpoint), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
-	_, err = replay.Push(ctx, job, pushConfig(run, client, lake))
+	cfg := pushConfig(run, client, lake)
+	cfg.Resume = resume
+	_, err = replay.Push(ctx, job, cfg)
 	return err
 }
 

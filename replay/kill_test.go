@@ -167,6 +167,12 @@ type trap struct {
 	net.Listener
 	reads, writes atomic.Int64 // left: bytes of requests, writes of answers
 	victim        chan *os.Process
+	size          int64 // bytes of all records in base64
+}
+
+func (t *trap) set(reads, writes int64) {
+	t.reads.Store(reads)
+	t.writes.Store(writes)
 }
 
 // newTrap springs before the push can end: there are at least as many bytes as
@@ -181,7 +187,7 @@ func newTrap(t *testing.T, rng *rand.Rand) *trap {
 	for r := range plan.Records(generate.Slice{}) {
 		size += int64(base64.StdEncoding.EncodedLen(len(r.Data)))
 	}
-	trap := &trap{victim: make(chan *os.Process, 1)}
+	trap := &trap{victim: make(chan *os.Process, 1), size: size}
 	trap.reads.Store(size * 2)
 	trap.writes.Store(size)
 	if rng.IntN(3) > 0 {

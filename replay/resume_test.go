@@ -1,0 +1,215 @@
+package replay_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kreplay/pkg/batch"
+	"kreplay/pkg/ledger"
+	"kreplay/pkg/local"
+	"kreplay/pkg/record"
+	"kreplay/pkg/report"
+	"kreplay/pkg/stream"
+	"kreplay/pkg/stream/kinesis"
+	"kreplay/replay"
+)
+
+// Kill the sender at any moment and resume, time and again: in the end nothing is
+// missing, what is there twice was in flight at a kill or got no answer, and the
+// run passes as one that was never killed.
+func TestResumeAfterKills(t *testing.T) {
+	var killed, doubled atomic.Uint64
+	t.Run("runs", func(t *testing.T) {
+		for seed := range uint64(8) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				n, res := killAndResume(t, seed)
+				tally, rep := res.Stages[0].Tally, res.Report()
+				if err := errors.Join(res.Ledger.Check(), tally.Check()); err != nil {
+					t.Error(err)
+				}
+				if want := uint64(killedUsers * 40); rep.Verdict != report.Pass || tally.Delivered != want || tally.Pipeline != 0 || tally.Missing != 0 {
+					t.Errorf("%s (%s): %d delivered, %d missing, %d duplicates by the pipeline; want pass, %d, none, none",
+						rep.Verdict, rep.Reasons, tally.Delivered, tally.Missing, tally.Pipeline, want)
+				}
+				if led := res.Ledger; !led.Clean || led.Segments != int(n)+1 || led.Window > n*killedSenders*batch.MaxRecords {
+					t.Errorf("clean %v, %d segments, window %d after %d kills", led.Clean, led.Segments, led.Window, n)
+				}
+				killed.Add(n)
+				doubled.Add(tally.Producer)
+			})
+		}
+	})
+	t.Logf("%d kills, %d records doubled", killed.Load(), doubled.Load())
+	if !t.Failed() && (killed.Load() < 12 || doubled.Load() == 0) {
+		t.Error("too few kills, or none of them met a request in flight")
+	}
+}
+
+// killAndResume pushes with three kills at most, and lets the last resumption end.
+func killAndResume(t *testing.T, seed uint64) (kills uint64, res *replay.Result) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 3))
+	dir := t.TempDir()
+	run, lake := filepath.Join(dir, "run"), filepath.Join(dir, "lake")
+	trap := newTrap(t, rng)
+	pipe := start(t, local.Config{Lake: lake, BufferInterval: time.Hour, BufferBytes: 1 << 20, Delimiter: "\n",
+		Faults: local.Faults{Seed: seed, LostPercent: float64(seed % 2 * 10)}}, trap.listen)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	how := sender
+	for alive := false; !alive; how = resumer {
+		if kills > 0 { // the rest is less than all
+			trap.set(1+rng.Int64N(trap.size/2), trap.size)
+		}
+		if kills == 3 {
+			trap.set(1<<60, 1<<60)
+		}
+		var stderr bytes.Buffer
+		child := exec.CommandContext(t.Context(), exe, how, pipe.URL(), run, lake)
+		child.Stderr = &stderr
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		trap.victim <- child.Process
+		err := child.Wait()
+		switch {
+		case err == nil:
+			alive = true
+		case child.ProcessState.ExitCode() != -1:
+			t.Fatalf("%v\n%s", err, stderr.Bytes())
+		default:
+			kills++
+		}
+		select {
+		case <-trap.victim:
+		default:
+		}
+	}
+	if err := pipe.Close(); err != nil {
+		t.Fatal(err)
+	}
+	res, err = replay.Verify(t.Context(), replay.VerifyConfig{Dir: run, Quiet: time.Nanosecond, Max: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kills, res
+}
+
+// An interrupted push takes nothing more, waits for what is in flight and writes
+// it down; resumed, it sends the rest and only that. What it measured is that of both parts.
+func TestInterruptedAndResumed(t *testing.T) {
+	dir := t.TempDir()
+	run, lake := filepath.Join(dir, "run"), filepath.Join(dir, "lake")
+	pipe := start(t, local.Config{Lake: lake, BufferInterval: time.Hour, Faults: local.Faults{Latency: 20 * time.Millisecond}}, nil)
+	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 4})
+	defer client.Close()
+	job := smoke(t, 500, "stream.limits.requests=4")
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var puts atomic.Int64
+	cfg := pushConfig(run, sinkFunc(func(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
+		if puts.Add(1) == 10 {
+			interrupt()
+		}
+		return client.Put(ctx, recs)
+	}), lake)
+	if _, err := replay.Push(ctx, job, cfg); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v, want the interruption", err)
+	}
+	led, err := ledger.Open(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	acked := led.Totals().Acked
+	if want := (ledger.Totals{Acked: acked, Unsent: 20_000 - acked}); !led.Clean || led.Reason != ledger.Stopped || led.Totals() != want || acked == 0 || acked > 20*500 {
+		t.Fatalf("clean %v, %s, %+v; want clean, stopped, acked and unsent only", led.Clean, led.Reason, led.Totals())
+	}
+	cfg.Resume, cfg.Target.Stream = true, "another"
+	if _, err := replay.Push(t.Context(), job, cfg); err == nil || !strings.Contains(err.Error(), "another") {
+		t.Errorf("resumed to another stream: %v", err)
+	}
+	cfg.Target.Stream = streamName
+	again, m, err := replay.Reopen(run, []string{"stream.limits.rate=max"})
+	if err != nil || m.Run != led.Manifest.Run {
+		t.Fatal(m.Run, err)
+	}
+	led, err = replay.Push(t.Context(), again, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stored(pipe); n != 20_000 || led.Totals().Acked != 20_000 || led.Attempts.Records() != 20_000 || led.Segments != 2 {
+		t.Errorf("%d stored, %+v in %+v; want each record once", n, led.Totals(), led.Attempts)
+	}
+	stats, err := replay.ReadStats(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inShards uint64
+	for _, s := range stats.Shards {
+		inShards += s.Records
+	}
+	if stats.Segments != 2 || inShards != 20_000 || stats.Put.P50 < 15 || stats.Slip != nil || len(stats.Shards) != 3 {
+		t.Errorf("%+v: want both parts, 20,000 records in 3 shards, puts of 20 ms and no slip", stats)
+	}
+	led, err = replay.Push(t.Context(), again, cfg) // there is nothing left
+	if err != nil || led.Attempts.Records() != 20_000 || led.Segments != 3 {
+		t.Errorf("resumed once more: %v, %+v", err, led.Attempts)
+	}
+}
+
+// on_unknown: hold holds in a resumed run too.
+func TestResumeHoldsUnknown(t *testing.T) {
+	run := filepath.Join(t.TempDir(), "run")
+	answers := false
+	cfg := pushConfig(run, sinkFunc(func(_ context.Context, recs []record.Record) ([]record.Outcome, error) {
+		out := make([]record.Outcome, len(recs))
+		for i := range recs {
+			out[i] = record.Outcome{ID: recs[i].ID, Fate: record.Acked, Shard: "0"}
+			if !answers && recs[i].Seq < 100 {
+				out[i] = record.Outcome{ID: recs[i].ID, Fate: record.Unknown, Code: "reset", Err: errLost}
+			}
+		}
+		return out, nil
+	}), "lake")
+	job := smoke(t, 10, "stream.on_unknown=hold")
+	for range 2 {
+		led, err := replay.Push(t.Context(), job, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (ledger.Totals{Acked: 300, Unknown: 100}); led.Totals() != want || led.Attempts.Unknown != 100 {
+			t.Errorf("%+v after %+v, want %+v", led.Totals(), led.Attempts, want)
+		}
+		answers, cfg.Resume = true, true
+	}
+	job = smoke(t, 10) // resend
+	led, err := replay.Push(t.Context(), job, cfg)
+	if err != nil || led.Totals().Acked != 400 {
+		t.Errorf("%v, %+v", err, led.Totals())
+	}
+}
+
+// sinkFunc is a stream.Sink.
+type sinkFunc func(context.Context, []record.Record) ([]record.Outcome, error)
+
+func (f sinkFunc) Put(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
+	return f(ctx, recs)
+}
+
+var (
+	errLost             = errors.New("lost")
+	_       stream.Sink = sinkFunc(nil)
+)
