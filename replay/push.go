@@ -196,7 +196,7 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 
 // held is how many records wait or are in flight: what can be in flight, and a
 // little more to choose from.
-func held(requests int) int { return min((requests+8)*batch.MaxRecords, 32768) }
+func held(requests int) int { return min((requests+8)*batch.MaxRecords, 16384) }
 
 // ceiling is the profile of a limit; 0: none.
 func ceiling(profile pace.Profile, limit uint64) (pace.Profile, error) {
