@@ -3,6 +3,7 @@ package batch_test
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,11 +48,11 @@ func world(t *testing.T, rt *rapid.T) (s *sim, cfg batch.Config, recs []record.R
 		}
 		return &record.Outcome{Fate: record.Fate(2 * s.luck.IntN(2)), Code: []string{"timeout", "throttled", "reset"}[s.luck.IntN(3)]}
 	}
-	recs = s.skewed(rapid.IntRange(0, 400).Draw(rt, "n"), 0.5, 10)
+	recs = s.skewed(rapid.IntRange(0, 400).Draw(rt, "n"), 0.5, 280)
 	var due time.Duration
 	for i := range recs {
 		recs[i].ID.User %= 7
-		recs[i].Data = recs[i].Data[:s.luck.IntN(10)]
+		recs[i].Data = recs[i].Data[:s.luck.IntN(280)]
 		if s.luck.IntN(3) == 0 {
 			due += time.Duration(s.luck.IntN(20)) * time.Millisecond
 		}
@@ -87,6 +88,8 @@ func TestDispatcherConserves(t *testing.T) {
 				switch {
 				case over[rec.Seq]:
 					rt.Fatalf("record %d is sent after it was acked", rec.Seq)
+				case cfg.Hold && s.unknown[rec.Seq]:
+					rt.Fatalf("record %d is sent again although nobody knows its fate", rec.Seq)
 				case rec.Due > s.now:
 					rt.Fatalf("record %d is sent at %v, and due at %v", rec.Seq, s.now, rec.Due)
 				case tries[rec.Seq] > cfg.Attempts:
@@ -203,20 +206,107 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// A request that the way is too narrow for is sent in halves.
+// A request that the way is too narrow for is sent in halves, whether it is
+// records or bytes that are too many.
 func TestTooLargeIsSplit(t *testing.T) {
-	s := newSim(t, batch.Config{}, 1, 0)
-	sizes := []int{}
-	s.call = func(recs []record.Record) *record.Outcome {
-		sizes = append(sizes, len(recs))
-		if len(recs) > 100 {
-			return &record.Outcome{Fate: record.Refused, Code: "too-large", Err: stream.ErrTooLarge}
-		}
-		return nil
+	for name, tooLarge := range map[string]func(records, bytes int) bool{
+		"records": func(records, _ int) bool { return records > 100 },
+		"bytes":   func(_, bytes int) bool { return bytes > 200_000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSim(t, batch.Config{Requests: 1}, 1, 0)
+			refused := 0
+			s.call = func(recs []record.Record) *record.Outcome {
+				bytes := 0
+				for _, r := range recs {
+					bytes += r.Size()
+				}
+				if !tooLarge(len(recs), bytes) {
+					return nil
+				}
+				refused++
+				return &record.Outcome{Fate: record.Refused, Code: "too-large", Err: stream.ErrTooLarge}
+			}
+			recs := s.skewed(3000, 1, 10)
+			recs[0].Data = make([]byte, 100_000)
+			for i := 1500; i < 1600; i++ {
+				recs[i].Data = make([]byte, 10_000)
+			}
+			s.run(recs, nil)
+			if s.once(3000); refused > 3 {
+				t.Errorf("%d requests were too large", refused)
+			}
+		})
 	}
-	s.run(s.skewed(3000, 1, 10), nil)
-	if attempts := s.once(3000); attempts > 4 {
-		t.Errorf("%.2f attempts a record: %d", attempts, sizes)
+}
+
+// The records of a call that brought no answer wait before they are sent again,
+// spread over 50 ms; the others do not wait for them.
+func TestFailedCallWaitsAlone(t *testing.T) {
+	var waits []time.Duration
+	for seed := range uint64(200) {
+		s := newSim(t, batch.Config{Seed: seed, Requests: 4, Limits: batch.Limits{Records: 10, RequestBytes: 1000, RecordBytes: 100}}, 1, 0)
+		s.latency = func() time.Duration { return time.Millisecond }
+		first := true
+		var others time.Duration
+		s.call = func(recs []record.Record) *record.Outcome {
+			if !first {
+				return nil
+			}
+			first = false
+			return &record.Outcome{Code: "reset"}
+		}
+		s.run(s.skewed(100, 1, 10), func(r *batch.Request) {
+			if first {
+				return
+			}
+			if r.Recs[0].Seq == 0 {
+				waits = append(waits, s.now-time.Millisecond)
+			} else {
+				others = s.now
+			}
+		})
+		if others > 20*time.Millisecond {
+			t.Fatalf("the last of the others went at %v", others)
+		}
+	}
+	slices.Sort(waits)
+	if n := len(waits); n != 200 || waits[n/4] < 5*time.Millisecond || waits[n/2] < 15*time.Millisecond || waits[n-1] < 45*time.Millisecond || waits[n-1] > 55*time.Millisecond {
+		t.Errorf("waits of %d: a quarter below %v, half below %v, all below %v; want them spread over 50ms", n, waits[n/4], waits[n/2], waits[n-1])
+	}
+}
+
+// A shard that refuses is left alone, longer each time; the others go on.
+func TestBackoffIsTheShards(t *testing.T) {
+	s := newSim(t, batch.Config{}, 2, 0)
+	s.route()
+	dead := s.shards[0].ID
+	s.answer = func(r *record.Record, o *record.Outcome) {
+		if o.Shard == dead && s.now < time.Minute {
+			*o = record.Outcome{Fate: record.Refused, Code: stream.CodeShard}
+		}
+	}
+	requests, early := 0, 0
+	var othersDone time.Duration
+	recs := s.skewed(10_000, 0.5, 10)
+	s.run(recs, func(r *batch.Request) {
+		for i := range r.Recs {
+			if s.shardOf(&r.Recs[i]).ID != dead {
+				othersDone = s.now
+				continue
+			}
+			if s.now < time.Minute {
+				requests++
+				if s.now < 10*time.Second {
+					early++
+				}
+			}
+			break
+		}
+	})
+	s.once(10_000)
+	if requests > 80 || early < requests/4 || othersDone > 8*time.Second {
+		t.Errorf("%d requests to a dead shard in a minute, %d of them in the first 10 s; the others were done at %v", requests, early, othersDone)
 	}
 }
 

@@ -1,6 +1,7 @@
 package batch_test
 
 import (
+	"cmp"
 	"math/big"
 	"slices"
 	"testing"
@@ -136,6 +137,9 @@ func TestReshard(t *testing.T) {
 	if attempts > 1.05 {
 		t.Errorf("%.3f attempts a record, want at most 1.05", attempts)
 	}
+	if !slices.ContainsFunc(s.routed, func(at time.Duration) bool { return at > 5*time.Second && at < 8*time.Second }) {
+		t.Errorf("the map was read at %v, but not after the split", s.routed)
+	}
 	want := map[string]uint64{}
 	for _, sh := range append(gone, s.shards...) {
 		want[sh.ID] = uint64(sh.got)
@@ -255,5 +259,26 @@ func TestOrdered(t *testing.T) {
 		if !slices.IsSorted(seqs) {
 			t.Errorf("user %d: stored in the order %v", user, seqs)
 		}
+	}
+}
+
+// Ordered records too go when they are due, or when the one before has been
+// answered; they do not stand behind other users' that are due later.
+func TestOrderedSchedule(t *testing.T) {
+	var worst time.Duration
+	s := newSim(t, batch.Config{Ordered: true, Sent: func(slip time.Duration) { worst = max(worst, slip) }}, 2, 0)
+	s.latency = func() time.Duration { return 5 * time.Millisecond }
+	recs := s.skewed(1000, 0.5, 10)
+	for i := range recs {
+		user, k := i/20, i%20
+		recs[i].ID.User, recs[i].Due = uint32(user), time.Duration(user)*100*time.Millisecond+time.Duration(k)*20*time.Millisecond
+	}
+	slices.SortStableFunc(recs, func(a, b record.Record) int { return cmp.Compare(a.Due, b.Due) })
+	for i := range recs {
+		recs[i].Seq = uint64(i)
+	}
+	s.run(recs, nil)
+	if s.once(1000); worst > 20*time.Millisecond {
+		t.Errorf("a record went %v late", worst)
 	}
 }

@@ -26,15 +26,17 @@ type sim struct {
 	call    func(recs []record.Record) *record.Outcome // nil, or what goes wrong with a call as a whole, before it is stored
 	events  []event                                    // by time: what happens by itself
 
-	flight []answer
-	most   int                 // requests in flight
-	stored map[uint64]int      // by seq
-	acked  map[uint64]int      // by seq
-	perSec map[int]int         // attempts
-	order  map[uint32][]uint64 // seqs by user as they were stored
-	users  map[uint32]int      // records in flight
-	tries  int
-	took   time.Duration // until the last ack
+	flight  []answer
+	most    int                 // requests in flight
+	stored  map[uint64]int      // by seq
+	acked   map[uint64]int      // by seq
+	unknown map[uint64]bool     // by seq: an attempt was
+	routed  []time.Duration     // when the map was read
+	perSec  map[int]int         // attempts
+	order   map[uint32][]uint64 // seqs by user as they were stored
+	users   map[uint32]int      // records in flight
+	tries   int
+	took    time.Duration // until the last ack
 }
 
 type simShard struct {
@@ -66,7 +68,7 @@ func newSim(t testing.TB, cfg batch.Config, shards int, rate float64) *sim {
 		cfg.Requests = 32
 	}
 	s := &sim{
-		t: t, d: batch.New(cfg), luck: rand.New(rand.NewPCG(1, 2)), stored: map[uint64]int{}, acked: map[uint64]int{}, perSec: map[int]int{},
+		t: t, d: batch.New(cfg), luck: rand.New(rand.NewPCG(1, 2)), stored: map[uint64]int{}, acked: map[uint64]int{}, unknown: map[uint64]bool{}, perSec: map[int]int{},
 		order: map[uint32][]uint64{}, users: map[uint32]int{},
 	}
 	s.latency = func() time.Duration {
@@ -85,6 +87,7 @@ func newSim(t testing.TB, cfg batch.Config, shards int, rate float64) *sim {
 // route gives the dispatcher the map as it is.
 func (s *sim) route() {
 	s.t.Helper()
+	s.routed = append(s.routed, s.now)
 	var open []stream.Shard
 	for _, sh := range s.shards {
 		open = append(open, sh.Shard)
@@ -218,6 +221,9 @@ func (s *sim) advance(wait time.Duration) {
 			rec := &a.r.Recs[i]
 			s.users[rec.ID.User]--
 			a.outs[i].ID = rec.ID
+			if a.outs[i].Fate == record.Unknown {
+				s.unknown[rec.Seq] = true
+			}
 			if a.outs[i].Fate == record.Acked {
 				s.acked[rec.Seq]++
 				s.took = s.now

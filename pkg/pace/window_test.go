@@ -86,3 +86,20 @@ func TestWindowBounds(t *testing.T) {
 		t.Errorf("%d in flight, want 1", w.Size())
 	}
 }
+
+// When answers take longer than they did, fewer requests go out.
+func TestWindowShrinks(t *testing.T) {
+	w := pace.NewWindow(30)
+	for range 500 {
+		w.Answer(10*time.Millisecond, true)
+	}
+	if w.Size() != 30 {
+		t.Errorf("%d in flight where nothing waits, want 30", w.Size())
+	}
+	for range 200 {
+		w.Answer(100*time.Millisecond, true)
+	}
+	if w.Size() > 8 {
+		t.Errorf("%d in flight where nine of ten wait", w.Size())
+	}
+}
