@@ -157,6 +157,7 @@ type push struct {
 	slip     *hdrhistogram.Histogram // µs
 	put      *hdrhistogram.Histogram // µs
 	looked   time.Duration           // when guards that cost something were looked at
+	sharded  bool                    // the map of shards has been read
 	unpaced  string                  // why shards are not paced although they were to be
 }
 
@@ -184,8 +185,8 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	}
 	dispatch := batch.Config{
 		Limits: limits, Records: held(p.requests), Requests: p.requests, Rate: rate, ByteRate: bytes, Seed: rand.Uint64(),
-		Share: float64(sc.Limits.PerShard) / float64(scenario.Whole),
-		Hold:  sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser,
+		Sharded: cfg.Target.Shards != nil, Share: float64(sc.Limits.PerShard) / float64(scenario.Whole),
+		Hold: sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser,
 	}
 	if p.paced {
 		dispatch.Sent = func(slip time.Duration) { observe(p.slip, slip) }

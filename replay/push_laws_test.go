@@ -451,3 +451,37 @@ func TestStreamDeletedInMidRun(t *testing.T) {
 		t.Errorf("%v, %+v of %+v", err, led.Totals(), led)
 	}
 }
+
+// A map that cannot be read at first, as in the middle of a reshard, is read later.
+func TestShardsThatAreReadLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run := filepath.Join(t.TempDir(), "run")
+		cfg := pushConfig(run, sinkFunc(func(_ context.Context, recs []record.Record) ([]record.Outcome, error) {
+			out := make([]record.Outcome, len(recs))
+			for i := range recs {
+				out[i] = record.Outcome{ID: recs[i].ID, Fate: record.Acked, Shard: "shardId-000000000000"}
+			}
+			return out, nil
+		}), "lake")
+		reads := 0
+		cfg.Target.Shards = func(context.Context) ([]stream.Shard, error) {
+			if reads++; reads == 1 {
+				return nil, stream.ErrShards
+			}
+			return []stream.Shard{{ID: "shardId-000000000000", Last: stream.MaxHashKey}}, nil
+		}
+		begun := time.Now()
+		led, err := replay.Push(t.Context(), smoke(t, 500, "stream.limits.rate=1200/s"), cfg)
+		if err != nil || led.Totals().Acked != 20_000 {
+			t.Fatal(err, led)
+		}
+		// 12,000 records until the map is read, then one shard's 1000 a second.
+		stats, err := replay.ReadStats(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took < 17*time.Second || took > 19*time.Second || reads != 2 || stats.Unpaced != "" || stats.Shards[0].Records != 20_000 {
+			t.Errorf("took %v, %d reads, %+v", took, reads, stats)
+		}
+	})
+}

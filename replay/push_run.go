@@ -275,7 +275,10 @@ func (p *push) readShards(ctx context.Context) {
 	} else {
 		p.dispatch.Refreshed(p.now())
 	}
-	if err != nil && len(p.dispatch.Shards()) == 0 {
+	switch {
+	case err == nil:
+		p.unpaced, p.sharded = "", true
+	case !p.sharded:
 		p.unpaced = err.Error()
 	}
 	tell(p.wake)

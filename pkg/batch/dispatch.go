@@ -46,6 +46,7 @@ type Config struct {
 	Bytes    int     // likewise data and keys; 0: 8 MiB. A record above it is held alone
 	Requests int     // in flight at most; 0: 1
 	Share    float64 // of each shard's limits that may be used, as in 0.95; 0: all
+	Sharded  bool    // a map of shards is to be had, so that Stale asks for it
 	Rate     pace.Profile
 	ByteRate pace.Profile
 	Hold     bool          // a record of unknown fate is not sent again

@@ -6,7 +6,7 @@ import "time"
 const (
 	refreshEvery = 3 * time.Minute
 	refreshSoon  = time.Second      // when a shard is not in the map
-	refreshDoubt = 10 * time.Second // when a shard throttles that should not
+	refreshDoubt = 10 * time.Second // when a shard throttles that should not, or there is no map yet
 )
 
 // recent is what is remembered of the last seconds.
@@ -38,7 +38,7 @@ func (d *Dispatcher) Stale(now time.Duration) bool {
 	age := now - d.recent.read
 	switch {
 	case d.routes == nil:
-		return false
+		return d.cfg.Sharded && age >= refreshDoubt
 	case d.recent.unexpected:
 		return age >= refreshSoon
 	case age >= refreshEvery:
