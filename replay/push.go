@@ -169,13 +169,12 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	if err := fits(plan, limits); err != nil {
 		return nil, err
 	}
-	rate, err := ceiling(cfg.Rate, sc.Limits.Rate)
-	if err != nil {
-		return nil, err
+	rate, bytes := sc.Limits.Ceilings()
+	if cfg.Rate != nil {
+		rate = cfg.Rate
 	}
-	bytes, err := ceiling(cfg.ByteRate, sc.Limits.Bytes)
-	if err != nil {
-		return nil, err
+	if cfg.ByteRate != nil {
+		bytes = cfg.ByteRate
 	}
 	p := &push{
 		plan: plan, slice: cfg.Slice, target: cfg.Target, requests: max(sc.Limits.Requests, 1),
@@ -197,11 +196,3 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 // held is how many records wait or are in flight: what can be in flight, and a
 // little more to choose from.
 func held(requests int) int { return min((requests+8)*batch.MaxRecords, 32768) }
-
-// ceiling is the profile of a limit; 0: none.
-func ceiling(profile pace.Profile, limit uint64) (pace.Profile, error) {
-	if profile != nil || limit == 0 {
-		return profile, nil
-	}
-	return pace.ConstantRate(float64(limit))
-}
