@@ -215,7 +215,7 @@ func TestTooLargeIsSplit(t *testing.T) {
 		return nil
 	}
 	s.run(s.skewed(3000, 1, 10), nil)
-	if attempts := s.once(3000); attempts > 2.5 {
+	if attempts := s.once(3000); attempts > 4 {
 		t.Errorf("%.2f attempts a record: %d", attempts, sizes)
 	}
 }

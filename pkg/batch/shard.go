@@ -40,6 +40,8 @@ type shard struct {
 	struck    time.Duration
 	recovered time.Duration // when the limit grew last
 	gained    float64       // records since struck; bytes count as the records they keep out
+	seen      float64       // attempts made since struck
+	missed    float64       // of these, those refused
 
 	dry     time.Duration // since when it has refused all
 	until   time.Duration // backoff
@@ -72,7 +74,8 @@ func (s *shard) answer(now, taken time.Duration, luck *rand.Rand) {
 	if s.hit+s.got == 0 {
 		return
 	}
-	refused := float64(s.hit) / float64(s.hit+s.got)
+	// Of few records one refused says little.
+	refused := float64(s.hit) / max(float64(s.hit+s.got), s.limit*pace.Saving.Seconds()/2)
 	s.gained += max(float64(s.got), float64(s.gotBytes)*ShardRecords/ShardBytes)
 	if s.got > 0 && taken >= s.struck {
 		s.strikes = 0
@@ -84,6 +87,9 @@ func (s *shard) answer(now, taken time.Duration, luck *rand.Rand) {
 		s.dry = now
 	}
 	hit, got := s.hit, s.got
+	if taken >= s.struck {
+		s.seen, s.missed = s.seen+float64(hit+got), s.missed+float64(hit)
+	}
 	s.hit, s.got, s.gotBytes = 0, 0, 0
 	if hit == 0 || s.struck != unset && taken < s.struck {
 		return // an older request tells nothing new
@@ -95,26 +101,27 @@ func (s *shard) answer(now, taken time.Duration, luck *rand.Rand) {
 	switch {
 	case s.nominal > 0:
 		s.strike(now, refused)
-	case refused >= luckShare && now-s.struck >= strikeEvery:
-		s.strikeAll(now, refused)
+	case s.missed >= luckShare*s.seen && (s.struck == unset || now-s.struck >= strikeEvery):
+		s.strikeAll(now)
 	}
 }
 
-// strikeAll lowers the limit of shards that nobody can tell from each other:
-// some of them refuse while others have room.
-func (s *shard) strikeAll(now time.Duration, refused float64) {
+// strikeAll lowers the limit of shards that nobody can tell from each other, to
+// what they took: some of them refuse while others have room.
+func (s *shard) strikeAll(now time.Duration) {
 	if s.limit == 0 {
-		s.limit = s.gained / max((now-max(s.struck, 0)).Seconds(), 0.001)
+		s.limit = s.seen / max((now-max(s.struck, 0)).Seconds(), 0.001)
 	}
-	s.struck, s.recovered, s.gained = now, now, 0
-	s.setLimit(max(s.limit*(1-refused/2), floor), now)
+	limit := s.limit * max(1-s.missed/s.seen, 0.1)
+	s.struck, s.recovered, s.gained, s.seen, s.missed = now, now, 0, 0, 0
+	s.setLimit(max(limit, floor), now)
 	s.base = s.limit
 }
 
 // strike lowers the limit.
 func (s *shard) strike(now time.Duration, refused float64) {
 	gave := s.gained / max((now-max(s.struck, 0)).Seconds(), 0.001)
-	least, most := s.limit*(1-0.6*refused), s.limit*margin
+	least, most := s.limit*(1-0.6*refused), s.limit*max(margin, 1-refused)
 	limit := least
 	if s.struck != unset {
 		limit = min(max(gave*margin, least), most)

@@ -19,9 +19,9 @@ type Window struct {
 
 // Requests that a window lets wait on the other side.
 const (
-	fewWaiting  = 2 // below: one more in flight
-	manyWaiting = 4 // above: one less
-	firstWindow = 4
+	fewWaiting  = 3 // below: one more in flight
+	manyWaiting = 6 // above: one less
+	firstWindow = 8
 	forgetAfter = 1000 // latencies after which an older least is forgotten
 )
 
