@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"testing"
@@ -27,12 +28,20 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if len(os.Args) == 3 && os.Args[1] == server {
+		if err := serve(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m)
 }
 
 const (
 	sender     = "push" // first argument of the sender, before endpoint, run directory and lake
 	resumer    = "resume"
+	server     = "serve" // likewise, before where the server's end comes from
 	streamName = "s"
 )
 
@@ -90,4 +99,22 @@ func sdkConfig(url string) aws.Config {
 
 func pushConfig(run string, sink stream.Sink, lake string) replay.PushConfig {
 	return replay.PushConfig{Dir: run, Target: replay.Target{Sink: sink, Stream: streamName}, Stages: map[string]string{"raw": lake}}
+}
+
+// serve is the server's process; it ends with its standard input.
+func serve(string) error {
+	ctx := context.Background()
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	pipe, err := local.Start(ctx, ln, local.Config{Streams: []local.StreamSpec{{Name: streamName, Shards: 4}}, Retain: 32 << 20})
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Println(pipe.URL()); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return pipe.Close()
 }

@@ -202,4 +202,4 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 
 // held is how many records wait or are in flight: what can be in flight, and a
 // little more to choose from.
-func held(requests int) int { return min((requests+8)*batch.MaxRecords, 32768) }
+func held(requests int) int { return min((requests+8)*batch.MaxRecords, 16384) }

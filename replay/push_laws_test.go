@@ -425,3 +425,29 @@ func TestShardsThatCannotBeRead(t *testing.T) {
 		t.Errorf("%v, %v, %+v", p.err, err, stats)
 	}
 }
+
+// A stream that is deleted in mid-run ends the push, with what was sent written down.
+func TestStreamDeletedInMidRun(t *testing.T) {
+	p := push(t, smoke(t, 200, "stream.limits.requests=2"), local.Config{}, func(to *replay.PushConfig, pipe *local.Pipeline, c *kinesis.Client) {
+		api := sdk.NewFromConfig(sdkConfig(pipe.URL()))
+		calls := make(chan int, 1)
+		calls <- 0
+		to.Target.Sink = sinkFunc(func(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
+			n := <-calls + 1
+			if n == 5 {
+				if _, err := api.DeleteStream(ctx, &sdk.DeleteStreamInput{StreamName: aws.String(streamName)}); err != nil {
+					t.Error(err)
+				}
+			}
+			calls <- n
+			return c.Put(ctx, recs)
+		})
+	})
+	if !errors.Is(p.err, kinesis.ErrNoStream) {
+		t.Errorf("%v, want that there is no such stream", p.err)
+	}
+	led, err := ledger.Open(p.run)
+	if err != nil || !led.Clean || led.Check() != nil || led.Totals().Acked < 1000 || led.Totals().Unsent == 0 {
+		t.Errorf("%v, %+v of %+v", err, led.Totals(), led)
+	}
+}

@@ -17,7 +17,7 @@ import (
 )
 
 // editable returns the smoke scenario in files that a test may change.
-func editable(t *testing.T) fstest.MapFS {
+func editable(t testing.TB) fstest.MapFS {
 	t.Helper()
 	files := fstest.MapFS{}
 	err := fs.WalkDir(scenarios.FS, "smoke", func(name string, e fs.DirEntry, err error) error {

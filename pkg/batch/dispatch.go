@@ -42,8 +42,8 @@ const copyFrom = 256
 // A Config shapes a Dispatcher. Zero values stand for no limit, unless told.
 type Config struct {
 	Limits   Limits  // of a request
-	Records  int     // held at most, waiting or in flight; 0: 32768
-	Bytes    int     // likewise data and keys; 0: 12 MiB. A record above it is held alone
+	Records  int     // held at most, waiting or in flight; 0: 16384
+	Bytes    int     // likewise data and keys; 0: 8 MiB. A record above it is held alone
 	Requests int     // in flight at most; 0: 1
 	Share    float64 // of each shard's limits that may be used, as in 0.95; 0: all
 	Rate     pace.Profile
@@ -145,10 +145,10 @@ type Request struct {
 // New returns a Dispatcher that holds nothing.
 func New(cfg Config) *Dispatcher {
 	if cfg.Records == 0 {
-		cfg.Records = 32768
+		cfg.Records = 16384
 	}
 	if cfg.Bytes == 0 {
-		cfg.Bytes = 12 << 20
+		cfg.Bytes = 8 << 20
 	}
 	if cfg.Attempts == 0 {
 		cfg.Attempts = DefaultAttempts

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"fmt"
 
 	"kreplay/pkg/record"
@@ -28,4 +29,27 @@ func ExampleNewMap() {
 	// shardId-000000000001 <nil>
 	// shardId-000000000000 <nil>
 	// shardId-000000000001 <nil>
+}
+
+// A Sink of one's own counts what goes into another. Push and the tests take any.
+func ExampleSink() {
+	var sink stream.Sink = &counted{Sink: new(memory)}
+	out, err := sink.Put(context.Background(), []record.Record{{PartitionKey: "user-1"}, {PartitionKey: "user-2"}, {PartitionKey: "user-3"}})
+	for _, o := range out {
+		fmt.Println(o.Fate)
+	}
+	fmt.Println(err)
+	// Output:
+	// 3 records
+	// acked
+	// acked
+	// refused
+	// <nil>
+}
+
+type counted struct{ stream.Sink }
+
+func (c *counted) Put(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
+	fmt.Println(len(recs), "records")
+	return c.Sink.Put(ctx, recs)
 }
