@@ -6,7 +6,7 @@ import (
 )
 
 var stream = field{key: "stream", doc: "where records go", kind: section, fields: []field{
-	{key: "name", doc: "name of the Kinesis stream; {log_type} in it makes one a log type", form: "1 to 128 of a-z, A-Z, 0-9, _, . and -, and {log_type}", def: "kreplay",
+	{key: "name", doc: "name of the Kinesis stream", form: "1 to 128 of a-z, A-Z, 0-9, _, . and -", def: "kreplay",
 		take: store(kinesisName, func(s *draft) *string { return &s.Stream.Name })},
 	{key: "partition_key", doc: "field whose value is the partition key; without it, the user's id", form: "field without * and {}",
 		take: store(partitionKey, func(s *draft) *string { return &s.Stream.PartitionKey })},
