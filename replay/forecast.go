@@ -5,11 +5,13 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sort"
 	"sync/atomic"
 	"time"
 
 	"kreplay/pkg/batch"
 	"kreplay/pkg/generate"
+	"kreplay/pkg/pace"
 	"kreplay/pkg/scenario"
 	"kreplay/pkg/stream"
 )
@@ -94,7 +96,8 @@ func Predict(ctx context.Context, plan *generate.Plan, limits scenario.Limits, c
 	if plan.Paced() {
 		f.Scheduled = c.due
 	}
-	f.Wall = max(f.Scheduled, seconds(f.Records, limits.Rate), seconds(f.Bytes, limits.Bytes))
+	records, bytes := limits.Ceilings()
+	f.Wall = max(f.Scheduled, untilPassed(f.Records, records), untilPassed(f.Bytes, bytes))
 	if cfg.Limited {
 		share := float64(scenario.Whole)
 		if limits.PerShard > 0 {
@@ -106,11 +109,16 @@ func Predict(ctx context.Context, plan *generate.Plan, limits scenario.Limits, c
 	return f, nil
 }
 
-func seconds(n, perSecond uint64) time.Duration {
-	if perSecond == 0 {
+// untilPassed is how long it takes for n to pass under a ceiling; at most a year.
+func untilPassed(n uint64, ceiling pace.Profile) time.Duration {
+	if ceiling == nil {
 		return 0
 	}
-	return time.Duration(float64(n) / float64(perSecond) * float64(time.Second))
+	const year = 365 * 24 * time.Hour
+	ms := sort.Search(int(year/time.Millisecond), func(ms int) bool {
+		return ceiling.Sum(time.Duration(ms)*time.Millisecond) >= float64(n)
+	})
+	return time.Duration(ms) * time.Millisecond
 }
 
 // census counts records by shard, second and key.

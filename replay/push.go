@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"go.uber.org/zap"
 
 	"kreplay/pkg/batch"
 	"kreplay/pkg/generate"
@@ -44,6 +45,7 @@ type PushConfig struct {
 	Version string            // of the program, for the manifest
 	Mirror  object.Store      // where a copy of Dir is kept as it grows; nil: nowhere. Not with Resume
 	Observe func(Progress)    // called a few times a second; nil: nobody looks
+	Log     *zap.Logger       // told of what does not go well, once a request; nil: nobody reads it
 
 	Rate     pace.Profile // records a second that are not passed; nil: stream.limits.rate of the scenario
 	ByteRate pace.Profile // bytes a second, likewise stream.limits.bytes
@@ -137,6 +139,7 @@ func manifest(job *Job, plan *generate.Plan, cfg PushConfig, started time.Time) 
 
 // push is one push under way.
 type push struct {
+	log      *zap.Logger
 	plan     *generate.Plan
 	slice    generate.Slice
 	target   Target
@@ -170,16 +173,19 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	if err := fits(plan, limits); err != nil {
 		return nil, err
 	}
-	rate, err := ceiling(cfg.Rate, sc.Limits.Rate)
-	if err != nil {
-		return nil, err
+	rate, bytes := sc.Limits.Ceilings()
+	if cfg.Rate != nil {
+		rate = cfg.Rate
 	}
-	bytes, err := ceiling(cfg.ByteRate, sc.Limits.Bytes)
-	if err != nil {
-		return nil, err
+	if cfg.ByteRate != nil {
+		bytes = cfg.ByteRate
+	}
+	log := cfg.Log
+	if log == nil {
+		log = zap.NewNop()
 	}
 	p := &push{
-		plan: plan, slice: cfg.Slice, target: cfg.Target, requests: max(sc.Limits.Requests, 1),
+		log: log.With(zap.String("stream", cfg.Target.Stream)), plan: plan, slice: cfg.Slice, target: cfg.Target, requests: max(sc.Limits.Requests, 1),
 		guard: job.Scenario.Guard.ThrottledFor, paced: job.Scenario.Time.Paced(), total: plan.Count(cfg.Slice),
 		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(),
 	}
@@ -198,11 +204,3 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 // held is how many records wait or are in flight: what can be in flight, and a
 // little more to choose from.
 func held(requests int) int { return min((requests+8)*batch.MaxRecords, 16384) }
-
-// ceiling is the profile of a limit; 0: none.
-func ceiling(profile pace.Profile, limit uint64) (pace.Profile, error) {
-	if profile != nil || limit == 0 {
-		return profile, nil
-	}
-	return pace.ConstantRate(float64(limit))
-}

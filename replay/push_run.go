@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"kreplay/pkg/batch"
@@ -227,6 +228,7 @@ func (p *push) send(ctx, puts context.Context, requests <-chan *batch.Request) e
 		begun := time.Now()
 		outs, fatal := p.target.Sink.Put(puts, r.Recs)
 		took := time.Since(begun)
+		p.report(r, outs, took)
 		// On disk before anything is sent again.
 		if err := errors.Join(fatal, p.ledger.Answer(number, outs)); err != nil {
 			return err
@@ -267,6 +269,11 @@ func (p *push) readShards(ctx context.Context) {
 	var m *stream.Map
 	if err == nil {
 		m, err = stream.NewMap(shards) // fails in the middle of a reshard
+	}
+	if err != nil {
+		p.log.Warn("the map of shards could not be read; what is known of it stays", zap.Error(err))
+	} else {
+		p.log.Debug("the map of shards was read", zap.Int("shards", len(shards)))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -37,7 +37,7 @@ const accessKey, secretKey = "AKIDRIGHT", "secret-of-the-test"
 // served is a pipeline with a stream that may be written to, for those who have the key.
 func served(t *testing.T) *local.Pipeline {
 	t.Helper()
-	l, err := listenLoopback(t.Context(), "127.0.0.1:0")
+	l, err := listenLoopback(t.Context(), "--listen", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

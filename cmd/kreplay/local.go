@@ -63,7 +63,7 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	default:
 		return nil, usagef("--delimiter %q: want newline or none", e.delimiter)
 	}
-	l, err := listenLoopback(ctx, to.listen)
+	l, err := listenLoopback(ctx, "--listen", to.listen)
 	if err != nil {
 		return nil, err
 	}

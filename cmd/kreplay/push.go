@@ -119,6 +119,7 @@ func (a *app) pushCommand() *cobra.Command {
 	}
 	p.src.add(c)
 	p.src.addRate(c)
+	a.addMetrics(c)
 	p.target.add(c)
 	f := c.Flags()
 	f.StringVar(&p.dir, "run-dir", "", runDirUsage)
@@ -154,7 +155,12 @@ func (p *pusher) run(c *cobra.Command, args []string) error {
 	if cfg.Target, err = p.target.open(c.Context(), p.app, job); err != nil {
 		return err
 	}
-	cfg.Version, cfg.Observe = version(), p.app.observer()
+	observe, stop, err := p.app.monitored(c.Context())
+	if err != nil {
+		return err
+	}
+	defer stop()
+	cfg.Version, cfg.Log, cfg.Observe = version(), p.app.log, observe
 	fmt.Fprintf(p.app.stderr, "run %s in %s\n", cfg.RunID, p.where)
 	led, err := replay.Push(c.Context(), job, cfg)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -26,6 +27,14 @@ const (
 	exitInterrupted  = 130 // SIGINT or SIGTERM; what was done is kept
 )
 
+// Of the log lines that are alike, logFirst are written in each logTick, then
+// one in logThen.
+const (
+	logTick  = 10 * time.Second
+	logFirst = 3
+	logThen  = 1000
+)
+
 var errUsage = errors.New("usage")
 
 // verdictError carries a verdict that is not pass to the exit status. The
@@ -42,6 +51,7 @@ type app struct {
 	region, profile, endpoint string
 	progress                  string
 	verbose, quiet            bool
+	metricsAddr               string
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -148,7 +158,9 @@ func (a *app) start() error {
 	if !a.quiet {
 		enc := zap.NewProductionEncoderConfig()
 		enc.EncodeTime = zapcore.ISO8601TimeEncoder
-		a.log = zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(enc), zapcore.AddSync(a.stderr), level))
+		core := zapcore.NewCore(zapcore.NewConsoleEncoder(enc), zapcore.AddSync(a.stderr), level)
+		// A shard that throttles says so a thousand times a second: the first few say enough.
+		a.log = zap.New(zapcore.NewSamplerWithOptions(core, logTick, logFirst, logThen))
 	}
 	return nil
 }

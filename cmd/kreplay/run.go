@@ -84,6 +84,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	r.src.add(c)
 	r.src.addRate(c)
+	r.app.addMetrics(c)
 	r.target.add(c)
 	r.out.add(c)
 	r.emb.add(c)
@@ -134,9 +135,14 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	defer r.where.close()
+	observe, stop, err := r.app.monitored(c.Context())
+	if err != nil {
+		return err
+	}
+	defer stop()
 	cfg := replay.RunConfig{
-		Push:   replay.PushConfig{Dir: r.where.dir, Mirror: r.where.mirror(), RunID: id, Anchor: since, Stages: stagePaths(job), Version: version(), Observe: r.app.observer()},
-		Verify: replay.VerifyConfig{Dir: r.where.dir, Open: r.app.openPlace, Observe: r.app.observer()},
+		Push:   replay.PushConfig{Dir: r.where.dir, Mirror: r.where.mirror(), RunID: id, Anchor: since, Stages: stagePaths(job), Version: version(), Log: r.app.log, Observe: observe},
+		Verify: replay.VerifyConfig{Dir: r.where.dir, Open: r.app.openPlace, Observe: observe},
 	}
 	cfg.Verify.Engine = engine
 	if r.local {
@@ -185,18 +191,18 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	return r.finish(ctx, job, cfg)
 }
 
-// listenLoopback refuses any other address: the embedded pipeline has no authentication.
-func listenLoopback(ctx context.Context, addr string) (net.Listener, error) {
+// listenLoopback refuses any other address: what is served has no authentication.
+func listenLoopback(ctx context.Context, flag, addr string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, usagef("--listen %q: want HOST:PORT, as in 127.0.0.1:4566", addr)
+		return nil, usagef("%s %q: want HOST:PORT, as in 127.0.0.1:4566", flag, addr)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, usagef("--listen %q: only a loopback address, as in 127.0.0.1:4566: the embedded pipeline checks no credentials", addr)
+		return nil, usagef("%s %q: only a loopback address, as in 127.0.0.1:4566: nothing there checks credentials", flag, addr)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("--listen %s: %w", addr, err)
+		return nil, fmt.Errorf("%s %s: %w", flag, addr, err)
 	}
 	return l, nil
 }

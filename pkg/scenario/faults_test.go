@@ -89,7 +89,7 @@ var faulty = []struct{ text, want string }{
 	{minimal + "population: {cohorts: {a: {share: 100%, spend: 3}}}\n", `3:41: unknown key "spend": known: template, share, until`},
 	{"kreplay: 1\ntemplates: {a: a, b: b}\npopulation:\n  cohorts:\n    c: {share: 100%}\n", `5:5: c: template: missing: there are 2`},
 	{minimal + "population:\n  cohorts:\n    a: {share: 50%}\n    a: {share: 50%}\n", `6:5: a: this key is already on line 5: remove one`},
-	{minimal + "stream: {name: a b}\n", `3:16: name: "a b": want 1 to 128 of a-z, A-Z, 0-9, _, . and -, and {log_type}`},
+	{minimal + "stream: {name: a b}\n", `3:16: name: "a b": want 1 to 128 of a-z, A-Z, 0-9, _, . and -`},
 	{minimal + "stream: {partition_key: \"*_id\"}\n", `3:25: partition_key: "*_id": want one field, without * and {}`},
 	{minimal + "stream: {newline: yes}\n", `3:19: newline: want auto, true or false, got "yes"`},
 	{minimal + "stream: {newline: maybe}\n", `3:19: newline: want auto, true or false, got "maybe"`},

@@ -139,6 +139,8 @@ type Limits struct {
 	Bytes    uint64 // bytes a second; 0: no limit
 	Requests int    // requests in flight, 1 to 1000
 	PerShard Share  // of a shard's nominal limits; at most Whole
+	// Limits that change with time, in place of Rate and Bytes; see Ceilings.
+	RateProfile, ByteProfile Profile
 }
 
 // A Stage is a place the pipeline delivers to.

@@ -6,7 +6,7 @@ import (
 )
 
 var stream = field{key: "stream", doc: "where records go", kind: section, fields: []field{
-	{key: "name", doc: "name of the Kinesis stream; {log_type} in it makes one a log type", form: "1 to 128 of a-z, A-Z, 0-9, _, . and -, and {log_type}", def: "kreplay",
+	{key: "name", doc: "name of the Kinesis stream", form: "1 to 128 of a-z, A-Z, 0-9, _, . and -", def: "kreplay",
 		take: store(kinesisName, func(s *draft) *string { return &s.Stream.Name })},
 	{key: "partition_key", doc: "field whose value is the partition key; without it, the user's id", form: "field without * and {}",
 		take: store(partitionKey, func(s *draft) *string { return &s.Stream.PartitionKey })},
@@ -14,10 +14,12 @@ var stream = field{key: "stream", doc: "where records go", kind: section, fields
 		json: `{"enum":["auto","true","false",true,false]}`, def: "auto",
 		take: store(newline, func(s *draft) *Newline { return &s.Stream.Newline })},
 	{key: "limits", doc: "bounds of the traffic", kind: section, fields: []field{
-		{key: "rate", doc: "records a second", form: "40k/s, 1000/s or max", json: `{"type":"string","pattern":"^[0-9.]+ *[kMG]?/s$|^max$"}`, def: "max",
-			take: store(recordRate, func(s *draft) *uint64 { return &s.Stream.Limits.Rate })},
-		{key: "bytes", doc: "bytes a second (MB is 10^6, MiB is 2^20)", form: "40MB/s or max", json: `{"type":"string","pattern":"^[0-9.]+ *([kKMG]?B|[KMG]iB)/s$|^max$"}`, def: "max",
-			take: store(byteRate, func(s *draft) *uint64 { return &s.Stream.Limits.Bytes })},
+		{key: "rate", doc: "records a second, also by the time since the push began", form: "40k/s, 1000/s or max; " + profileForms,
+			json: `{"type":"string","pattern":"^[0-9.]+ *[kMG]?/s$|^max$|^(ramp|steps|sine|burst) .*/s|^file:"}`, def: "max",
+			take: takeLimit(recordRate, func(l *Limits) (*uint64, *Profile) { return &l.Rate, &l.RateProfile })},
+		{key: "bytes", doc: "bytes a second (MB is 10^6, MiB is 2^20), likewise", form: "40MB/s or max; likewise",
+			json: `{"type":"string","pattern":"^[0-9.]+ *([kKMG]?B|[KMG]iB)/s$|^max$|^(ramp|steps|sine|burst) .*/s|^file:"}`, def: "max",
+			take: takeLimit(byteRate, func(l *Limits) (*uint64, *Profile) { return &l.Bytes, &l.ByteProfile })},
 		{key: "per_shard", doc: "how much of a shard's limits may be used; without it, they do not hold records back", form: "a percentage such as 95%", json: jsonShare,
 			take: store(somePercentage, func(s *draft) *Share { return &s.Stream.Limits.PerShard })},
 		{key: "requests", doc: "requests in flight", form: "1 to 1000", json: `{"type":"integer","minimum":1,"maximum":1000}`, def: "32",

@@ -123,8 +123,12 @@ func stagePath(n node) (string, error) {
 
 func kinesisName(n node) (string, error) {
 	s, err := plainText(n)
-	if err == nil && !streamName.MatchString(strings.ReplaceAll(s, "{log_type}", "x")) {
-		err = fmt.Errorf("%s: want 1 to 128 of a-z, A-Z, 0-9, _, . and -, and {log_type}", quote(s))
+	switch {
+	case err != nil:
+	case strings.Contains(s, "{log_type}"):
+		err = fmt.Errorf("%s: a stream for each log type is not in this version: want one name", quote(s))
+	case !streamName.MatchString(s):
+		err = fmt.Errorf("%s: want 1 to 128 of a-z, A-Z, 0-9, _, . and -", quote(s))
 	}
 	return s, err
 }

@@ -39,7 +39,7 @@ population:
     quitters: { template: newbie, share: 10%, spend: 0.25, until: tutorial }
 time: { start: "${day}T00:00:00+09:00", arrivals: diurnal, peak: "21:00", span: 22h, speedup: 24 }
 stream:
-  name: staging-{log_type}
+  name: actions-staging
   partition_key: user_id
   newline: auto
   limits: { rate: 40k/s, bytes: 40MB/s, per_shard: 95%, requests: 32 }
@@ -95,7 +95,7 @@ func TestTheDesignsExampleIsRead(t *testing.T) {
 			{Name: "quitters", Template: "newbie", Share: 100_000_000, Numbers: []Number{{"spend", Decimal{25, 2}}}, Until: "tutorial", UntilPos: at(25, 67), Pos: at(25, 5)},
 		}},
 		Time: Schedule{start, tokyo, pace.Diurnal(start, 22*time.Hour, 21*60), Decimal{24, 0}},
-		Stream: Stream{Name: "staging-{log_type}", PartitionKey: "user_id", Limits: Limits{Rate: 40_000, Bytes: 40_000_000, Requests: 32, PerShard: 950_000_000},
+		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", Limits: Limits{Rate: 40_000, Bytes: 40_000_000, Requests: 32, PerShard: 950_000_000},
 			MaxSlip: time.Second},
 		Stages: []Stage{
 			{Name: "raw", Path: "s3://lake-qa/raw/", Partition: "!{timestamp:yyyy/MM/dd/HH}", Pos: at(36, 3)},

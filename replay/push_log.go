@@ -1,0 +1,46 @@
+package replay
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"kreplay/pkg/batch"
+	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
+)
+
+// report logs what did not go well with a request: a throttle is no news, a
+// fate that is unknown is a warning.
+func (p *push) report(r *batch.Request, outs []record.Outcome, took time.Duration) {
+	var refused, unknown int
+	var why *record.Outcome
+	for i := range outs {
+		switch outs[i].Fate {
+		case record.Refused:
+			refused++
+		case record.Unknown:
+			unknown++
+		case record.Acked, record.Unsent:
+			continue
+		}
+		if why == nil || outs[i].Fate == record.Unknown && why.Fate != record.Unknown {
+			why = &outs[i]
+		}
+	}
+	if why == nil {
+		return
+	}
+	fields := []zap.Field{
+		zap.Int("records", len(r.Recs)), zap.Int("refused", refused), zap.Int("unknown", unknown),
+		zap.String("code", why.Code), zap.Duration("took", took), zap.Error(why.Err),
+	}
+	switch {
+	case unknown > 0:
+		p.log.Warn("records may or may not be stored; they are accounted for as unknown", fields...)
+	case stream.Throttled(why.Code):
+		p.log.Debug("records were throttled", fields...)
+	default:
+		p.log.Info("records were refused", fields...)
+	}
+}
