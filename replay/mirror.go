@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,12 +21,13 @@ import (
 )
 
 // A run directory in an object store is a copy of a local one. The manifest and
-// the snapshot are there before anything is sent. The ledger only grows, so it
-// is copied as parts, each named by the offset of its first byte; a part that
+// the snapshot are there before anything is sent. The ledger's segments only
+// grow, so they are copied as parts, each named by the offset of its first byte;
+// a part that
 // is sent twice has the same name, and at least the same bytes. When the
 // machine is lost, the copy lags by what was sent since the last part:
 // [ledger.OpenCopy] then says that nothing is known of these records.
-const partsDir = ledger.LedgerFile + ".d"
+const partsDir = ".d" // behind the name of a segment
 
 const (
 	mirrorEvery = 5 * time.Second  // between two parts: what a lost machine costs
@@ -33,7 +35,15 @@ const (
 	partBytes   = 4 << 20          // of one part at most
 )
 
-func partKey(offset int64) string { return fmt.Sprintf("%s/%020d", partsDir, offset) }
+func partKey(segment string, offset int64) string {
+	return fmt.Sprintf("%s%s/%020d", segment, partsDir, offset)
+}
+
+// segmentOf is the segment that a part belongs to.
+func segmentOf(key string) (segment string, ok bool) {
+	segment, ok = strings.CutSuffix(path.Dir(key), partsDir)
+	return segment, ok && !strings.Contains(segment, "/") && strings.HasPrefix(segment, "ledger.") && strings.HasSuffix(segment, ".bin")
+}
 
 // cuts yields the parts that take a copy of done bytes to size: offset, length.
 func cuts(done, size int64) iter.Seq2[int64, int64] {
@@ -51,8 +61,9 @@ func cuts(done, size int64) iter.Seq2[int64, int64] {
 // follows says whether the part in key begins where the ones before it end.
 func follows(key string, end int64) error {
 	offset, err := strconv.ParseInt(path.Base(key), 10, 64)
+	segment, _ := segmentOf(key)
 	switch {
-	case err != nil || partKey(offset) != key:
+	case err != nil || partKey(segment, offset) != key:
 		return fmt.Errorf("%s: not a part of a ledger", key)
 	case offset > end:
 		return fmt.Errorf("%s: bytes %d to %d of the ledger are missing; was the copy pruned?", key, end, offset-1)
@@ -66,19 +77,24 @@ func follows(key string, end int64) error {
 type mirror struct {
 	store  object.Store
 	dir    string
-	done   int64 // bytes of the ledger that are in the store
+	done   map[string]int64 // bytes of each segment that are in the store
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
 
 // startMirror copies what a run directory holds before anything is sent, and
-// then goes on copying its ledger until end is called.
-func startMirror(ctx context.Context, store object.Store, dir string) (*mirror, error) {
+// then goes on copying its ledger until end is called. resume: the store has a
+// copy of what the run was before it was resumed.
+func startMirror(ctx context.Context, store object.Store, dir string, resume bool) (*mirror, error) {
 	if store == nil {
 		return nil, nil
 	}
-	m := &mirror{store: store, dir: dir}
-	if err := m.begin(ctx); err != nil {
+	m := &mirror{store: store, dir: dir, done: map[string]int64{}}
+	begin := m.begin
+	if resume {
+		begin = m.again
+	}
+	if err := begin(ctx); err != nil {
 		return nil, fmt.Errorf("replay: copy of the run directory: %w", err)
 	}
 	following, cancel := context.WithCancel(ctx)
@@ -130,9 +146,52 @@ func (m *mirror) follow(ctx context.Context) {
 	}
 }
 
+// again makes sure that the copy is one of this run, and finds out how far it goes.
+func (m *mirror) again(ctx context.Context) error {
+	r, err := m.store.Open(ctx, ledger.ManifestFile)
+	if err != nil {
+		return err
+	}
+	there, err := io.ReadAll(r)
+	here, errHere := os.ReadFile(filepath.Join(m.dir, ledger.ManifestFile))
+	if err := errors.Join(err, r.Close(), errHere); err != nil {
+		return err
+	}
+	if !bytes.Equal(there, here) {
+		return errors.New("it is one of another run")
+	}
+	for info, err := range m.store.List(ctx, "") {
+		if err != nil {
+			return err
+		}
+		segment, ok := segmentOf(info.Key)
+		if !ok {
+			continue
+		}
+		if err := follows(info.Key, m.done[segment]); err != nil {
+			return err
+		}
+		m.done[segment] += info.Size
+	}
+	return m.grow(ctx)
+}
+
 // grow copies what the ledger has grown by.
 func (m *mirror) grow(ctx context.Context) error {
-	f, err := os.Open(filepath.Join(m.dir, ledger.LedgerFile))
+	for n := 1; ; n++ {
+		segment := ledger.SegmentFile(n)
+		err := m.growSegment(ctx, segment)
+		if n > 1 && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the copy ends at byte %d of %s: %w", m.done[segment], segment, err)
+		}
+	}
+}
+
+func (m *mirror) growSegment(ctx context.Context, segment string) error {
+	f, err := os.Open(filepath.Join(m.dir, segment))
 	if err != nil {
 		return err
 	}
@@ -141,11 +200,14 @@ func (m *mirror) grow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for offset, n := range cuts(m.done, info.Size()) {
-		if err := put(ctx, m.store, partKey(offset), io.NewSectionReader(f, offset, n)); err != nil {
+	if m.done[segment] > info.Size() {
+		return errors.New("there is more in the copy")
+	}
+	for offset, n := range cuts(m.done[segment], info.Size()) {
+		if err := put(ctx, m.store, partKey(segment, offset), io.NewSectionReader(f, offset, n)); err != nil {
 			return err
 		}
-		m.done = offset + n
+		m.done[segment] = offset + n
 	}
 	return nil
 }
@@ -160,7 +222,7 @@ func (m *mirror) end(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mirrorMost)
 	defer cancel()
 	if err := m.grow(ctx); err != nil {
-		return fmt.Errorf("replay: the copy of the run directory ends at byte %d of the ledger; the whole is in %s: %w", m.done, m.dir, err)
+		return fmt.Errorf("replay: the copy of the run directory is not whole; the whole is in %s: %w", m.dir, err)
 	}
 	return Upload(ctx, m.store, m.dir, StatsFile)
 }
@@ -204,7 +266,7 @@ func Fetch(ctx context.Context, store object.Store, dir string) error {
 		return fmt.Errorf("replay: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	f := fetch{store: store, root: root}
+	f := fetch{store: store, root: root, ends: map[string]int64{}}
 	for info, err := range store.List(ctx, "") {
 		if err == nil {
 			err = f.object(ctx, info)
@@ -223,18 +285,19 @@ func Fetch(ctx context.Context, store object.Store, dir string) error {
 type fetch struct {
 	store object.Store
 	root  *os.Root
-	end   int64 // of the ledger so far
-	run   bool  // a manifest was there
+	ends  map[string]int64 // of each segment so far
+	run   bool             // a manifest was there
 }
 
 func (f *fetch) object(ctx context.Context, info object.Info) error {
+	segment, part := segmentOf(info.Key)
 	switch {
-	case strings.HasPrefix(info.Key, partsDir+"/"):
-		if err := follows(info.Key, f.end); err != nil {
+	case part:
+		if err := follows(info.Key, f.ends[segment]); err != nil {
 			return err
 		}
-		n, err := f.copy(ctx, info.Key, ledger.LedgerFile)
-		f.end += n
+		n, err := f.copy(ctx, info.Key, segment)
+		f.ends[segment] += n
 		return err
 	case info.Key == ledger.ManifestFile:
 		f.run = true

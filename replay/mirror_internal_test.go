@@ -33,7 +33,7 @@ func TestPartsFollowEachOther(t *testing.T) {
 				if offset != done || n < 1 || n > partBytes {
 					t.Fatalf("part of %d bytes at %d, want 1 to %d at %d", n, offset, partBytes, done)
 				}
-				keys, ends = append(keys, partKey(offset)), append(ends, done)
+				keys, ends = append(keys, partKey(ledger.LedgerFile, offset)), append(ends, done)
 				done += n
 			}
 			if done != size {
@@ -51,7 +51,7 @@ func TestPartsFollowEachOther(t *testing.T) {
 				t.Fatalf("%s stands after %s", keys[i-1], key)
 			}
 		}
-		for _, bad := range []string{partsDir + "/1", partsDir + "/x", partsDir + "/-0000000000000000001"} {
+		for _, bad := range []string{"ledger.bin.d/1", "ledger.bin.d/x", "ledger.bin.d/-0000000000000000001"} {
 			if follows(bad, 0) == nil {
 				t.Fatalf("%s: no error", bad)
 			}
@@ -105,7 +105,7 @@ func TestMirrorFollowsTheLedger(t *testing.T) {
 		grow()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		m, err := startMirror(ctx, store, from)
+		m, err := startMirror(ctx, store, from, false)
 		must(t, err)
 		if got := copied(); !bytes.Equal(got, want) {
 			t.Errorf("before anything is sent: %d bytes in the copy, want %d", len(got), len(want))
@@ -130,7 +130,7 @@ func TestMirrorFollowsTheLedger(t *testing.T) {
 		if got := copied(); !bytes.Equal(got, want) {
 			t.Errorf("at the end: %d bytes in the copy, want %d", len(got), len(want))
 		}
-		if _, err := startMirror(t.Context(), store, from); err == nil || !strings.Contains(err.Error(), "--run-dir") {
+		if _, err := startMirror(t.Context(), store, from, false); err == nil || !strings.Contains(err.Error(), "--run-dir") {
 			t.Errorf("a place that holds a run: got %v, want a refusal", err)
 		}
 	})

@@ -75,7 +75,7 @@ func (b bench) open(_ context.Context, path string) (object.Store, io.Closer, er
 // push sends 2,000 records through sink, with a copy of the run directory in S3.
 func (b bench) push(ctx context.Context, t *testing.T, sink stream.Sink) (dir string, err error) {
 	t.Helper()
-	job, err := replay.Check(scenarios.FS, "smoke", []string{"population.users=50"})
+	job, err := replay.Check(scenarios.FS, "smoke", []string{"population.users=50", "stream.limits.requests=1"}) // so that a push can be cut in the middle
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +178,47 @@ func TestCutPushLeavesItsLedger(t *testing.T) {
 	sameLedger(t, dir, from)
 	if rep := b.verify(t, from, true); rep.Verdict != report.Inconclusive {
 		t.Errorf("%s %q, want inconclusive", rep.Verdict, rep.Reasons)
+	}
+}
+
+// A run that is resumed goes on in its copy too, which is then worth as much as
+// the original; a copy of another run is not touched.
+func TestResumedRunGoesOnInItsCopy(t *testing.T) {
+	b := newBench(t, local.Faults{})
+	ctx, cancel := context.WithCancel(t.Context())
+	sink := &stopping{Sink: b.sink, stop: cancel}
+	sink.left.Store(2)
+	dir, err := b.push(ctx, t, sink)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want it cancelled", err)
+	}
+	job, _, err := replay.Reopen(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := replay.PushConfig{Dir: dir, Resume: true, Target: replay.Target{Sink: b.sink, Stream: "s"}, Mirror: b.runs}
+	if _, err := replay.Push(t.Context(), job, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.pipe.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	from := fetched(t, b.runs)
+	want, got := b.verify(t, dir, false), b.verify(t, from, true)
+	if diff := cmp.Diff(want, got); diff != "" || got.Verdict != report.Pass {
+		t.Errorf("%s; on disk (-), fetched (+):\n%s", got.Verdict, diff)
+	}
+	if got := want.Push; got.Bytes == nil || len(got.Shards) == 0 {
+		t.Errorf("the copy lacks what the push measured: %+v", got)
+	}
+	if err := os.WriteFile(filepath.Join(from, ledger.ManifestFile), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replay.Upload(t.Context(), b.runs, from, ledger.ManifestFile); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := replay.Push(t.Context(), job, cfg); err == nil || !strings.Contains(err.Error(), "another run") {
+		t.Errorf("into the copy of another run: %v", err)
 	}
 }
 

@@ -43,7 +43,7 @@ type PushConfig struct {
 	Target  Target
 	Stages  map[string]string // where the stages lie, kept for verify
 	Version string            // of the program, for the manifest
-	Mirror  object.Store      // where a copy of Dir is kept as it grows; nil: nowhere. Not with Resume
+	Mirror  object.Store      // where a copy of Dir is kept as it grows; nil: nowhere. With Resume: it has one
 	Observe func(Progress)    // called a few times a second; nil: nobody looks
 	Log     *zap.Logger       // told of what does not go well, once a request; nil: nobody reads it
 
@@ -59,7 +59,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err != nil {
 		return nil, err
 	}
-	copied, err := startMirror(ctx, cfg.Mirror, cfg.Dir)
+	copied, err := startMirror(ctx, cfg.Mirror, cfg.Dir, cfg.Resume)
 	if err != nil {
 		return nil, errors.Join(err, p.ledger.Close(ledger.Stopped))
 	}

@@ -25,9 +25,6 @@ func Reopen(dir string, set []string) (*Job, ledger.Manifest, error) {
 
 // again prepares the rest of a run.
 func again(job *Job, cfg *PushConfig) (*push, error) {
-	if cfg.Mirror != nil {
-		return nil, fmt.Errorf("replay: %s: a run that is resumed cannot be copied as it grows", cfg.Dir)
-	}
 	led, err := ledger.Open(cfg.Dir)
 	if err != nil {
 		return nil, err

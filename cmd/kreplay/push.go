@@ -126,7 +126,7 @@ func (a *app) pushCommand() *cobra.Command {
 	f.StringVar(&p.worker, "worker", "", "send only this worker's share, as in 1/4; give all workers one --run-id and --anchor")
 	f.StringVar(&p.id, "run-id", "", "id of the run (default: a fresh one)")
 	f.StringVar(&p.anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")
-	f.StringVar(&p.resume, "resume", "", "go on with the run of this directory: send what is not acked; --rate and --set stream.limits… may change")
+	f.StringVar(&p.resume, "resume", "", "go on with the run of this directory: send what is not acked; --rate and --set stream.limits… may change, --run-dir s3://… is its copy")
 	return c
 }
 
@@ -205,10 +205,13 @@ func (p *pusher) fresh(c *cobra.Command, args []string) (*replay.Job, replay.Pus
 
 // again goes on with a run.
 func (p *pusher) again(c *cobra.Command, _ []string) (*replay.Job, replay.PushConfig, error) {
-	for _, name := range []string{"run-dir", "worker", "run-id", "anchor", "stream", "users", "seed", "var"} {
+	for _, name := range []string{"worker", "run-id", "anchor", "stream", "users", "seed", "var"} {
 		if c.Flags().Changed(name) {
 			return nil, replay.PushConfig{}, usagef("--resume goes on with the run as it is; leave --%s out", name)
 		}
+	}
+	if p.dir != "" && !inS3(p.dir) {
+		return nil, replay.PushConfig{}, usagef("--resume names the run directory; --run-dir may name its copy in S3 beside it")
 	}
 	set, err := p.src.overrides(c)
 	if err != nil {
@@ -218,8 +221,12 @@ func (p *pusher) again(c *cobra.Command, _ []string) (*replay.Job, replay.PushCo
 	if err != nil {
 		return nil, replay.PushConfig{}, err
 	}
-	p.target.stream, p.where = m.Stream, runPlace{dir: p.resume}
-	return job, replay.PushConfig{Dir: p.resume, Resume: true, RunID: m.Run}, nil
+	p.target.stream = m.Stream
+	if p.where, err = p.app.placeRun(c.Context(), p.dir, m.Run); err != nil {
+		return nil, replay.PushConfig{}, err
+	}
+	p.where.dir = p.resume
+	return job, replay.PushConfig{Dir: p.resume, Resume: true, RunID: m.Run, Mirror: p.where.mirror()}, nil
 }
 
 // stagePaths are the stages as the scenario names them.
