@@ -58,12 +58,13 @@ func again(job *Job, cfg *PushConfig) (*push, error) {
 type resumed struct {
 	spans  []ledger.Span // without what is not sent again
 	wanted uint64        // records
-	shift  time.Duration // the schedule goes on where the first of them is due
+	next   uint64        // what is below is late already, and due at once
+	shift  time.Duration // the schedule goes on where the first of the others is due
 	begun  bool
 }
 
 func newResumed(led *ledger.Account, unknown scenario.Policy) *resumed {
-	r := &resumed{spans: slices.Collect(led.Fates())}
+	r := &resumed{spans: slices.Collect(led.Fates()), next: led.Next}
 	r.spans = slices.DeleteFunc(r.spans, func(s ledger.Span) bool {
 		return s.Fate == record.Acked || s.Fate == record.Unknown && unknown == scenario.Hold
 	})
@@ -80,6 +81,10 @@ func (r *resumed) wants(rec *record.Record) bool {
 	}
 	if len(r.spans) == 0 || rec.Seq < r.spans[0].First {
 		return false
+	}
+	if rec.Seq < r.next {
+		rec.Due = 0
+		return true
 	}
 	if !r.begun {
 		r.begun, r.shift = true, rec.Due

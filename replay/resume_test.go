@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kreplay/pkg/batch"
@@ -200,6 +201,57 @@ func TestResumeHoldsUnknown(t *testing.T) {
 	if err != nil || led.Totals().Acked != 400 {
 		t.Errorf("%v, %+v", err, led.Totals())
 	}
+}
+
+// A resumed schedule goes on where it stood: what should have gone before goes at
+// once, and the rest as far apart as planned.
+func TestResumedSchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run := filepath.Join(t.TempDir(), "run")
+		ctx, interrupt := context.WithCancel(t.Context())
+		lost := map[uint64]bool{3: true, 400: true} // records that are not acked
+		cfg := pushConfig(run, sinkFunc(func(_ context.Context, recs []record.Record) ([]record.Outcome, error) {
+			out := make([]record.Outcome, len(recs))
+			for i := range recs {
+				out[i] = record.Outcome{ID: recs[i].ID, Fate: record.Acked, Shard: "0"}
+				if lost[recs[i].Seq] {
+					out[i] = record.Outcome{ID: recs[i].ID, Fate: record.Unknown, Code: "reset", Err: errLost}
+				}
+			}
+			return out, nil
+		}), "lake")
+		schedule := []string{"time.speedup=10", "time.arrivals=even", "time.span=1200s"} // two minutes, and a user's time
+		job := smoke(t, 100, append(schedule, "stream.on_unknown=hold")...)
+		time.AfterFunc(time.Minute, interrupt)
+		if _, err := replay.Push(ctx, job, cfg); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		lost, cfg.Resume = nil, true
+		begun := time.Now()
+		var first, last time.Duration
+		sink := cfg.Target.Sink
+		cfg.Target.Sink = sinkFunc(func(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
+			last = time.Since(begun)
+			for _, r := range recs {
+				if r.Seq == 400 {
+					first = last
+				}
+			}
+			return sink.Put(ctx, recs)
+		})
+		led, err := replay.Push(t.Context(), smoke(t, 100, schedule...), cfg)
+		if err != nil || led.Totals().Acked != 4000 {
+			t.Fatal(err, led)
+		}
+		stats, err := replay.ReadStats(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first > 100*time.Millisecond || last < time.Minute || last > 3*time.Minute || stats.Slip.P99 > 10 {
+			t.Errorf("what was late went after %v, the last after %v, slip %v ms; want at once, the rest of the schedule, 10 ms at most", first, last, stats.Slip.P99)
+		}
+	})
 }
 
 // sinkFunc is a stream.Sink.
