@@ -419,6 +419,9 @@ func TestShardsThatCannotBeRead(t *testing.T) {
 	if p.err != nil || err != nil || p.led.Totals().Acked != 2000 || stats.Unpaced != denied.Error() {
 		t.Errorf("%v, %v, %+v", p.err, err, stats)
 	}
+	if rep := (&replay.Result{Job: smoke(t, 50), Ledger: p.led, Stats: stats}).Report(); len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], denied.Error()) {
+		t.Errorf("notes %q, want why shards were not paced", rep.Notes)
+	}
 	p = push(t, smoke(t, 50), local.Config{}, sharded)
 	stats, err = replay.ReadStats(p.run)
 	if p.err != nil || err != nil || stats.Unpaced != "" {

@@ -126,7 +126,7 @@ func (r *Result) Report() report.Report {
 	for _, s := range r.Stages {
 		addStage(&rep, s)
 	}
-	rep.Notes = r.Notes
+	rep.Notes = slices.Concat(r.Notes, r.Stats.notes())
 	for i, f := range r.Findings {
 		e := report.Expectation{
 			Name: f.Name, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,
@@ -157,6 +157,20 @@ func (r *Result) addStats(p *report.Push) {
 	for _, shard := range s.Shards {
 		p.Shards = append(p.Shards, report.Shard(shard))
 	}
+}
+
+// notes are what people should know of the push.
+func (s *Stats) notes() (list []string) {
+	if s == nil {
+		return nil
+	}
+	if s.Unpaced != "" {
+		list = append(list, "the push kept to the limits of the whole only, not to each shard's: "+s.Unpaced)
+	}
+	if s.Held > 0 {
+		list = append(list, fmt.Sprintf("%s records without an answer were not sent again (stream.on_unknown: hold); push --resume would leave them too", report.Count(s.Held)))
+	}
+	return list
 }
 
 func (l *Latency) report() *report.Latency {
