@@ -32,7 +32,8 @@ func newUnsnappy() *unsnappy {
 func (u *unsnappy) begin(from *bufio.Reader) error {
 	u.stream = stream{from: from}
 	u.reader.Reset(&u.stream)
-	return nil
+	_, err := from.Peek(len(streamHeads[0]))
+	return err
 }
 
 func (u *unsnappy) Read(p []byte) (int, error) {
@@ -69,7 +70,7 @@ func (c *stream) Read(p []byte) (int, error) {
 	}
 	n, err := c.from.Read(p[:min(len(p), c.left)])
 	c.left -= n
-	c.cut = err == io.EOF
+	c.cut = errors.Is(err, io.EOF)
 	return n, cmpEOF(err)
 }
 

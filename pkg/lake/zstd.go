@@ -103,10 +103,7 @@ func (f *frame) Read(p []byte) (int, error) {
 	}
 	n, err := f.from.Read(p[:min(int64(len(p)), f.left)])
 	f.left -= int64(n)
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
+	return n, cmpEOF(err)
 }
 
 // next looks at the header of the next block, RFC 8878, 3.1.1.2.
@@ -132,7 +129,7 @@ func (f *frame) next() error {
 
 // cmpEOF is err, but that the end comes too early.
 func cmpEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
