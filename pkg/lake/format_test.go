@@ -203,6 +203,8 @@ func TestDamageInEveryFormat(t *testing.T) {
 			"7+0 Hadoop snappy block 1: no Hadoop snappy data after block 1"},
 		{"hadoop chunks beyond", join(h(a), []byte("\x00\x00\x00\x02\x00\x00\x00\x03\x01\x00{\x00\x00\xff\xff")), 1,
 			"7+1 cut short; 8+0 Hadoop snappy block 2: a chunk of 65535 bytes, where 1 of the block are left"},
+		{"hadoop text beyond", join(h(a), []byte("\x00\x00\x00\x02\x00\x00\x00\x03\x01\x00{\x00\x00\x00\x04\x02\x04}}")), 1,
+			"7+1 cut short; 8+0 Hadoop snappy block 2: a chunk of 2 decompressed bytes, where 1 of the block are left"},
 		{"hadoop garbage", join(h(a), []byte("garbage, and more")), 1, "7+0 Hadoop snappy block 1: no Hadoop snappy data after block 1"},
 		{"parquet", []byte("PAR1\x15\x04xxPAR1"), 0, "0+12 a Parquet file, which kreplay does not read"},
 		{"zip", []byte("PK\x03\x04\x14\x00xx"), 0, "0+8 a ZIP archive, which kreplay does not read"},
