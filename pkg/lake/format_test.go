@@ -200,7 +200,7 @@ func TestDamageInEveryFormat(t *testing.T) {
 		{"hadoop empty", make([]byte, 4), 0, ""},
 		{"hadoop padding", join(h(a), make([]byte, 8), h(b), make([]byte, 4)), 2, ""},
 		{"hadoop chunk beyond its block", join(h(a), []byte("\x00\x00\x00\x02\x00\x00\x00\x05\x01\x00x12")), 1,
-			"7+0 Hadoop snappy block 1: no Hadoop snappy data after block 1"},
+			"7+0 Hadoop snappy block 2: s2: corrupt input"},
 		{"hadoop chunks beyond", join(h(a), []byte("\x00\x00\x00\x02\x00\x00\x00\x03\x01\x00{\x00\x00\xff\xff")), 1,
 			"7+1 cut short; 8+0 Hadoop snappy block 2: a chunk of 65535 bytes, where 1 of the block are left"},
 		{"hadoop text beyond", join(h(a), []byte("\x00\x00\x00\x02\x00\x00\x00\x03\x01\x00{\x00\x00\x00\x04\x02\x04}}")), 1,

@@ -91,12 +91,16 @@ func isHadoop(head []byte) bool {
 		return false
 	}
 	block, chunk := big(head), big(head[4:])
-	if block == 0 || block > maxBlock || chunk == 0 || chunk > snappy.MaxEncodedLen(block) {
+	if block == 0 || block > maxBlock || chunk == 0 || chunk > packedLen(block) {
 		return false
 	}
 	n, err := snappy.DecodedLen(head[8:])
 	return err == nil && n <= block && n > 0
 }
+
+// packedLen is the longest that n bytes become: MaxCompressedLength of google's
+// snappy.cc, which Hadoop runs; Go's encoders write less.
+func packedLen(n int) int { return 32 + n + n/6 }
 
 // unhadoop reads blocks as Hadoop's SnappyCodec writes them: a length in
 // decompressed bytes, then chunks until it is reached, each a length in
@@ -142,7 +146,7 @@ func (u *unhadoop) chunk() error {
 	if err != nil {
 		return err
 	}
-	if n > snappy.MaxEncodedLen(u.left) {
+	if n > packedLen(u.left) {
 		return fmt.Errorf("a chunk of %d bytes, where %d of the block are left", n, u.left)
 	}
 	if cap(u.packed) < n {
