@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,24 @@ func TestEveryFormatIsKnownByContent(t *testing.T) {
 			t.Fatalf("%d rows, damage %s, want %d rows", len(f.rows), f.spans(), len(x.rows))
 		}
 	})
+}
+
+// Members of every length come out whole: the lengths in their headers carry.
+func TestEveryLengthInEveryFormat(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 2))
+	noise := make([]byte, 1200) // text that does not become shorter
+	for i := range noise {
+		noise[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[dice.IntN(64)]
+	}
+	for name := range packers {
+		for n := range noise {
+			plain := []byte(`{"a":"` + string(noise[n:]) + `"}`)
+			f := scanBytes(t, pack(name, plain, 2, ""), 0, nil)
+			if f.covers(t, plain); len(f.rows) != 1 || len(f.damage) > 0 {
+				t.Fatalf("%s, %d bytes: %d rows, damage %s, want 1", name, len(plain), len(f.rows), f.spans())
+			}
+		}
+	}
 }
 
 // In every format: an object cut anywhere gives the rows of what can still be

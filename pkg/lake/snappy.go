@@ -66,7 +66,7 @@ func (c *stream) Read(p []byte) (int, error) {
 			c.cut = true
 			return 0, cmpEOF(err)
 		}
-		c.begun, c.left = true, 4+int(head[1])|int(head[2])<<8|int(head[3])<<16
+		c.begun, c.left = true, 4+(int(head[1])|int(head[2])<<8|int(head[3])<<16)
 	}
 	n, err := c.from.Read(p[:min(len(p), c.left)])
 	c.left -= n
