@@ -19,21 +19,21 @@ import (
 	"kreplay/replay"
 )
 
-// pushed is a run whose lake and error stage a test writes itself.
-type pushed struct {
+// rejecting is a run whose lake and error stage a test writes itself.
+type rejecting struct {
 	run, raw, dlq string
 	recs          []record.Record
 }
 
 // pushSlice sends one worker's share of the smoke scenario; the pipeline delivers nothing.
-func pushSlice(t *testing.T, users int, s generate.Slice, set ...string) pushed {
+func pushSlice(t *testing.T, users int, s generate.Slice, set ...string) rejecting {
 	t.Helper()
 	job := smoke(t, users, set...)
 	pipe := start(t, local.Config{}, nil)
 	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
 	dir := t.TempDir()
-	p := pushed{run: filepath.Join(dir, "run"), raw: filepath.Join(dir, "raw"), dlq: filepath.Join(dir, "dlq")}
+	p := rejecting{run: filepath.Join(dir, "run"), raw: filepath.Join(dir, "raw"), dlq: filepath.Join(dir, "dlq")}
 	cfg := pushConfig(p.run, client, p.raw)
 	cfg.Stages["dlq"], cfg.Slice, cfg.RunID = p.dlq, s, "of-many-workers"
 	if _, err := replay.Push(t.Context(), job, cfg); err != nil {
@@ -48,7 +48,7 @@ func pushSlice(t *testing.T, users int, s generate.Slice, set ...string) pushed 
 }
 
 // verify accounts for the run; the whole plan's records are then in recs.
-func (p *pushed) verify(t *testing.T) *replay.Result {
+func (p *rejecting) verify(t *testing.T) *replay.Result {
 	t.Helper()
 	res, err := replay.Verify(t.Context(), replay.VerifyConfig{Dir: p.run, Quiet: time.Nanosecond, Max: time.Nanosecond, Samples: 1 << 20})
 	if err != nil {
@@ -146,7 +146,7 @@ func TestDeliveredAfterAllIsNotRejected(t *testing.T) {
 	}
 }
 
-func (p *pushed) verifyReport(t *testing.T) report.Report { return p.verify(t).Report() }
+func (p *rejecting) verifyReport(t *testing.T) report.Report { return p.verify(t).Report() }
 
 // Of many workers, each names the rejected records of its own share.
 func TestErrorStageOfManyWorkers(t *testing.T) {

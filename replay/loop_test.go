@@ -32,6 +32,13 @@ type loop struct {
 // play runs the whole loop; change adjusts the pipeline before it starts.
 func play(t testing.TB, users int, change func(*local.Config)) loop {
 	t.Helper()
+	return playIn(t, "", users, change)
+}
+
+// playIn runs the whole loop over a lake whose objects are then in another
+// format; "" leaves them as they were delivered.
+func playIn(t testing.TB, format string, users int, change func(*local.Config)) loop {
+	t.Helper()
 	job := smoke(t, users)
 	plan, err := job.Plan(generate.Run{})
 	if err != nil {
@@ -58,6 +65,9 @@ func play(t testing.TB, users int, change func(*local.Config)) loop {
 	if err := pipe.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if format != "" {
+		repack(t, cfg.Lake, pipe.Planted(), formats[format])
+	}
 	res, err := replay.Verify(t.Context(), replay.VerifyConfig{Dir: run, Quiet: time.Nanosecond, Max: time.Second, Samples: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -74,13 +84,14 @@ func TestCleanRunPasses(t *testing.T) {
 }
 
 // What was planted is what is reported, record by record, for any mix of
-// faults, with and without delimiters, plain and gzip.
+// faults, with and without delimiters, in every format.
 func TestPlantedIsReported(t *testing.T) {
 	for seed := range uint64(120) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel() // the producer waits before it sends again
 			rng := rand.New(rand.NewPCG(seed, 1))
-			l := play(t, 5+rng.IntN(20), func(c *local.Config) {
+			format := []string{"", "", "zstd", "snappy", "hadoop", "zstd in gzip"}[rng.IntN(6)]
+			l := playIn(t, format, 5+rng.IntN(20), func(c *local.Config) {
 				c.Faults.Seed, c.Faults.Drop, c.Faults.Duplicate, c.Faults.Corrupt = seed, rng.IntN(8), rng.IntN(8), rng.IntN(8)
 				c.Faults.Reject = rng.IntN(8)
 				c.Faults.Truncate, c.BufferBytes = rng.IntN(3), 8<<10<<rng.IntN(6)
