@@ -153,26 +153,31 @@ const (
 // skipString returns the index behind the string's closing quote; b[i] is the
 // first byte of its content. It looks at 8 bytes at a time.
 func skipString(b []byte, i int) (int, fault) {
-	for {
-		for i+8 <= len(b) {
-			if m := marks(binary.LittleEndian.Uint64(b[i:])); m != 0 {
-				i += bits.TrailingZeros64(m) >> 3
-				break
-			}
+	for i+8 <= len(b) {
+		m := marks(binary.LittleEndian.Uint64(b[i:]))
+		if m == 0 {
 			i += 8
+			continue
 		}
-		for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= ' ' {
-			i++ // at most 7 times: the last bytes of b
-		}
-		switch {
-		case i >= len(b):
-			return len(b), more
-		case b[i] == '"':
+		i += bits.TrailingZeros64(m) >> 3
+		switch b[i] {
+		case '"':
 			return i + 1, whole
-		case b[i] == '\\':
+		case '\\':
 			i += 2
 		default:
 			return i, badString
 		}
 	}
+	for ; i < len(b); i++ { // the last bytes of b
+		switch {
+		case b[i] == '"':
+			return i + 1, whole
+		case b[i] == '\\':
+			i++
+		case b[i] < ' ':
+			return i, badString
+		}
+	}
+	return len(b), more
 }
