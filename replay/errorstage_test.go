@@ -50,7 +50,13 @@ func pushSlice(t *testing.T, users int, s generate.Slice, set ...string) rejecti
 // verify accounts for the run; the whole plan's records are then in recs.
 func (p *rejecting) verify(t *testing.T) *replay.Result {
 	t.Helper()
-	res, err := replay.Verify(t.Context(), replay.VerifyConfig{Dir: p.run, Quiet: time.Nanosecond, Max: time.Nanosecond, Samples: 1 << 20})
+	return p.after(t, time.Nanosecond)
+}
+
+// after is verify that would have to wait for so long, and does not wait.
+func (p *rejecting) after(t *testing.T, quiet time.Duration) *replay.Result {
+	t.Helper()
+	res, err := replay.Verify(t.Context(), replay.VerifyConfig{Dir: p.run, Quiet: quiet, Max: time.Nanosecond, Samples: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,12 +147,26 @@ func TestDeliveredAfterAllIsNotRejected(t *testing.T) {
 		t.Errorf("%+v, want one rejected, the others delivered", s)
 	}
 	write(t, filepath.Join(p.raw, "a"), rows...)
-	if rep := p.verifyReport(t); rep.Verdict != report.Pass {
+	if rep := p.verify(t).Report(); rep.Verdict != report.Pass {
 		t.Errorf("%s %q, want pass: all were delivered", rep.Verdict, rep.Reasons)
 	}
 }
 
-func (p *rejecting) verifyReport(t *testing.T) report.Report { return p.verify(t).Report() }
+// That nothing is in the error stage yet proves nothing before it has settled.
+func TestEmptyErrorStageHasToSettle(t *testing.T) {
+	p := pushSlice(t, 2, generate.Slice{}, "stages.dlq.path=x", "stages.dlq.expect=empty")
+	p.verify(t)
+	var rows []string
+	for _, r := range p.recs {
+		rows = append(rows, strings.TrimSpace(string(r.Data)))
+	}
+	write(t, filepath.Join(p.raw, "a"), rows...)
+	for quiet, want := range map[time.Duration]report.Verdict{time.Nanosecond: report.Pass, time.Hour: report.Inconclusive} {
+		if rep := p.after(t, quiet).Report(); rep.Verdict != want {
+			t.Errorf("quiet for %s: %s %q, want %s", quiet, rep.Verdict, rep.Reasons, want)
+		}
+	}
+}
 
 // Of many workers, each names the rejected records of its own share.
 func TestErrorStageOfManyWorkers(t *testing.T) {

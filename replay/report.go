@@ -87,6 +87,9 @@ func (r *Result) doubts(s Stage) (list []string) {
 	if s.Err != nil {
 		list = append(list, fmt.Sprintf("%s: the stage could not be read: %v", s.Name, s.Err))
 	}
+	if s.Err == nil && !s.Settled && r.Job.expectedEmpty(s.Name) {
+		list = append(list, s.Name+": the stage had not settled: more may come into it; verify again later, or wait longer with --max-wait")
+	}
 	for _, c := range []struct {
 		what string
 		n    uint64
