@@ -4,16 +4,20 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"kreplay/pkg/account"
+	"kreplay/pkg/generate"
+	"kreplay/pkg/lake"
+	"kreplay/pkg/object"
 	"kreplay/pkg/scenario"
 )
 
 // errorStage holds what the pipeline could not deliver.
 const errorStage = "dlq"
 
-// errors lists what came into the error stage since the run began. What was
+// errors reads what came into the error stage since the run began. What was
 // there before is another run's.
 func (v *verifier) errors(ctx context.Context) error {
 	store, closer, err := v.cfg.Open(ctx, v.stage.Path)
@@ -23,7 +27,7 @@ func (v *verifier) errors(ctx context.Context) error {
 		err = v.settle(ctx)
 	}
 	if err == nil {
-		err = v.listErrors(ctx)
+		err = v.readErrors(ctx)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -32,24 +36,109 @@ func (v *verifier) errors(ctx context.Context) error {
 	return nil
 }
 
-func (v *verifier) listErrors(ctx context.Context) error {
+func (v *verifier) readErrors(ctx context.Context) error {
 	began := v.res.Ledger.Manifest.Started.Truncate(time.Second) // S3 tells no finer time
-	for info, err := range v.store.List(ctx, "") {
-		if err != nil {
-			return err
-		}
+	seen := new(errorCounts)
+	err := lake.Objects(ctx, v.store, "", max(v.cfg.Workers, defaultWorkers), func(ctx context.Context, info object.Info) error {
 		if info.Modified.Before(began) {
-			continue
+			return nil
 		}
-		v.stage.Errors++
-		err := v.list.add(Named{v.stage.Name, account.Difference{
-			Kind: account.KindRejected, Object: info.Key, Detail: fmt.Sprintf("%d bytes in the error stage", info.Size),
-		}})
-		if err != nil {
-			return err
+		r := &errorReader{v: v, seen: seen, info: info}
+		r.first, r.end = v.res.Plan.Range(v.slice())
+		return r.read(ctx)
+	})
+	v.stage.Errors = int(seen.objects.Load())
+	t := &v.stage.Tally
+	t.Rejected, t.Strangers, t.Foreign, t.Damaged = seen.rejected.Load(), seen.strangers.Load(), seen.foreign.Load(), seen.damaged.Load()
+	t.Rows = t.Rejected + t.Strangers + t.Foreign
+	return err
+}
+
+// errorCounts is what there is in an error stage.
+type errorCounts struct{ objects, rejected, strangers, foreign, damaged atomic.Uint64 }
+
+// errorReader reads one object of the error stage.
+type errorReader struct {
+	v          *verifier
+	seen       *errorCounts
+	info       object.Info
+	scratch    generate.Scratch
+	first, end uint64 // users of this worker
+	ours       bool   // it holds a record of this run, or what may be one
+}
+
+// read names each record of this run that the object holds. An object of other
+// producers' error records only is none of our business; one that holds
+// anything that cannot be told is named as a whole.
+func (r *errorReader) read(ctx context.Context) error {
+	untold := false
+	_, err := lake.Rejections(ctx, r.v.store, r.info.Key, func(x lake.Rejection) error {
+		m := r.v.res.Plan.Identify(x.Data, &r.scratch)
+		if m.Kind == generate.Foreign {
+			r.seen.foreign.Add(1)
+			untold = untold || !x.Wrapped
+			return nil
+		}
+		return r.record(m, x)
+	}, func(d lake.Damage) error {
+		r.ours = true
+		r.seen.damaged.Add(1)
+		return r.v.list.add(Named{r.v.stage.Name, damaged(d)})
+	})
+	if untold && !r.ours {
+		r.ours = true
+		err = firstError(err, r.v.list.add(Named{r.v.stage.Name, account.Difference{
+			Kind: account.KindRejected, Object: r.info.Key, Detail: fmt.Sprintf("%d bytes in the error stage, not as Firehose writes error records", r.info.Size),
+		}}))
+	}
+	if r.ours {
+		r.seen.objects.Add(1)
+	}
+	return err
+}
+
+// record names a record of this run.
+func (r *errorReader) record(m generate.Match, x lake.Rejection) error {
+	d := account.Difference{Kind: account.KindStranger, Object: x.Object, Offset: x.Offset, Detail: why(x)}
+	switch user := uint64(m.User); {
+	case m.Kind == generate.Stranger:
+		r.seen.strangers.Add(1)
+		d.Detail += "; " + m.Detail
+	case user < r.first || user >= r.end: // another worker's
+		r.seen.foreign.Add(1)
+		return nil
+	default:
+		r.seen.rejected.Add(1)
+		r.v.rejects.See(m)
+		d.Kind, d.ID = account.KindRejected, r.v.res.Plan.ID(m.User, m.Event)
+		d.LogType = r.v.res.Plan.LogType(d.ID)
+		if !m.Intact {
+			d.Detail += "; changed: " + m.Detail
 		}
 	}
-	return nil
+	r.ours = true
+	return r.v.list.add(Named{r.v.stage.Name, d})
+}
+
+// mostDetail is how many bytes of an error message are listed.
+const mostDetail = 300
+
+// why is what an error record says of its reason.
+func why(x lake.Rejection) string {
+	switch {
+	case x.Code == "" && x.Message == "":
+		return "in the error stage, without a reason"
+	case len(x.Message) > mostDetail:
+		x.Message = x.Message[:mostDetail] + "…"
+	}
+	return x.Code + ": " + x.Message
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
 }
 
 // expectedEmpty says whether the scenario expects a stage to hold nothing.

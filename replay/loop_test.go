@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +32,13 @@ type loop struct {
 // play runs the whole loop; change adjusts the pipeline before it starts.
 func play(t testing.TB, users int, change func(*local.Config)) loop {
 	t.Helper()
+	return playIn(t, "", users, change)
+}
+
+// playIn runs the whole loop over a lake whose objects are then in another
+// format; "" leaves them as they were delivered.
+func playIn(t testing.TB, format string, users int, change func(*local.Config)) loop {
+	t.Helper()
 	job := smoke(t, users)
 	plan, err := job.Plan(generate.Run{})
 	if err != nil {
@@ -45,11 +54,19 @@ func play(t testing.TB, users int, change func(*local.Config)) loop {
 	run := filepath.Join(dir, "run")
 	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
-	if _, err := replay.Push(t.Context(), job, pushConfig(run, client, cfg.Lake)); err != nil {
+	push := pushConfig(run, client, cfg.Lake)
+	push.Stages["dlq"] = filepath.Join(cfg.Lake, "errors") // within the lake, as Firehose has it
+	if err := os.MkdirAll(push.Stages["dlq"], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := replay.Push(t.Context(), job, push); err != nil {
 		t.Fatal(err)
 	}
 	if err := pipe.Flush(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if format != "" {
+		repack(t, cfg.Lake, pipe.Planted(), formats[format])
 	}
 	res, err := replay.Verify(t.Context(), replay.VerifyConfig{Dir: run, Quiet: time.Nanosecond, Max: time.Second, Samples: 1 << 20})
 	if err != nil {
@@ -67,14 +84,16 @@ func TestCleanRunPasses(t *testing.T) {
 }
 
 // What was planted is what is reported, record by record, for any mix of
-// faults, with and without delimiters, plain and gzip.
+// faults, with and without delimiters, in every format.
 func TestPlantedIsReported(t *testing.T) {
 	for seed := range uint64(120) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel() // the producer waits before it sends again
 			rng := rand.New(rand.NewPCG(seed, 1))
-			l := play(t, 5+rng.IntN(20), func(c *local.Config) {
+			format := []string{"", "", "zstd", "snappy", "hadoop", "zstd in gzip"}[rng.IntN(6)]
+			l := playIn(t, format, 5+rng.IntN(20), func(c *local.Config) {
 				c.Faults.Seed, c.Faults.Drop, c.Faults.Duplicate, c.Faults.Corrupt = seed, rng.IntN(8), rng.IntN(8), rng.IntN(8)
+				c.Faults.Reject = rng.IntN(8)
 				c.Faults.Truncate, c.BufferBytes = rng.IntN(3), 8<<10<<rng.IntN(6)
 				c.Faults.LostEvery = []int{0, 2, 3}[rng.IntN(3)]
 				c.Gzip = rng.IntN(2) == 0
@@ -108,9 +127,9 @@ func TestMixedFaultsAreNamedExactly(t *testing.T) {
 	}
 }
 
-// rows is what became of one record: its rows in the lake, and how often its
-// store was not answered.
-type rows struct{ intact, mutated, lost int }
+// rows is what became of one record: its rows in the lake, its error
+// records, and how often its store was not answered.
+type rows struct{ intact, mutated, rejected, lost int }
 
 // planted lists what has to be found, from what the pipeline really did: a
 // record whose answer was lost has a second row, which may hide the loss of one.
@@ -127,7 +146,7 @@ func planted(t *testing.T, l loop) []string {
 			list = append(list, "damaged "+p.Object)
 			continue
 		}
-		r := all[string(bytes.TrimSpace(p.Data))]
+		r := all[data(p)]
 		if r == nil {
 			t.Fatalf("planted %q in a record that was not planned: %s", p.Kind, p.Data)
 		}
@@ -138,6 +157,9 @@ func planted(t *testing.T, l loop) []string {
 			r.intact++
 		case local.Corrupted:
 			r.intact, r.mutated = r.intact-1, r.mutated+1
+		case local.Rejected:
+			r.intact, r.rejected = r.intact-1, r.rejected+1
+			list = append(list, account.KindRejected+" "+ids[data(p)]+" "+p.Object)
 		case local.AnswerLost:
 			r.intact, r.lost = r.intact+1, r.lost+1
 		default:
@@ -146,6 +168,7 @@ func planted(t *testing.T, l loop) []string {
 	}
 	for data, r := range all {
 		switch {
+		case r.intact+r.mutated == 0 && r.rejected > 0: // named above
 		case r.intact+r.mutated == 0:
 			list = append(list, account.KindMissing+" "+ids[data])
 		case r.intact == 0:
@@ -163,6 +186,8 @@ func planted(t *testing.T, l loop) []string {
 	return list
 }
 
+func data(p local.Planted) string { return string(bytes.TrimSpace(p.Data)) }
+
 // reported lists what verify found, in the words of planted.
 func reported(l loop) []string {
 	list, named := []string{}, map[string]bool{}
@@ -173,6 +198,8 @@ func reported(l loop) []string {
 				named[d.Object] = true
 				list = append(list, d.Kind+" "+d.Object)
 			}
+		case account.KindRejected:
+			list = append(list, fmt.Sprintf("%s %d/%d errors/%s", d.Kind, d.ID.User, d.ID.Event, d.Object))
 		case account.KindDuplicate:
 			list = append(list, fmt.Sprintf("%s %d/%d %s", d.Kind, d.ID.User, d.ID.Event, d.Charge))
 		default:
@@ -207,5 +234,36 @@ func TestTruncatedObject(t *testing.T) {
 	tally := l.res.Stages[0].Tally
 	if tally.Missing == 0 || tally.Damaged == 0 || tally.Missing+tally.Delivered != 2000 || l.rep.Verdict != report.Fail {
 		t.Errorf("%s: %+v; want fail, some missing, a damaged span", l.rep.Verdict, tally)
+	}
+}
+
+// What goes to the error prefix is rejected, each record named with its reason;
+// the error records are no rows of the lake that they lie in, and the books balance.
+func TestRejectedRecordsAreNamed(t *testing.T) {
+	l := play(t, 50, func(c *local.Config) { c.Faults.Reject, c.Faults.Drop, c.BufferBytes = 9, 4, 64<<10 })
+	raw, dlq := l.res.Stages[0], l.res.Stages[1]
+	if raw.Name != "raw" || dlq.Name != "dlq" || raw.Err != nil || dlq.Err != nil {
+		t.Fatalf("stages %s (%v), %s (%v), want raw, dlq", raw.Name, raw.Err, dlq.Name, dlq.Err)
+	}
+	if s := raw.Tally; s.Rejected != 9 || s.Missing != 4 || s.Delivered != 1987 || s.Foreign != 0 || l.rep.Verdict != report.Fail {
+		t.Errorf("raw: %s, %+v; want fail, 9 rejected, 4 missing, 1987 delivered, no foreign row", l.rep.Verdict, s.States)
+	}
+	if dlq.Tally.Rejected != 9 || dlq.Tally.Rows != 9 || dlq.Errors == 0 {
+		t.Errorf("dlq: %d rejected of %d rows in %d objects, want 9 of 9 in some", dlq.Tally.Rejected, dlq.Tally.Rows, dlq.Errors)
+	}
+	named := 0
+	for _, d := range l.res.Samples {
+		if d.Kind == account.KindRejected {
+			named++
+			if d.Stage != "dlq" || d.LogType == "" || d.Object == "" || !strings.Contains(d.Detail, local.RejectedCode+": planted") {
+				t.Errorf("rejected: %+v, want it of the dlq, with log type, object and reason", d)
+			}
+		}
+	}
+	if diff := cmp.Diff(planted(t, l), reported(l)); named != 9 || diff != "" {
+		t.Errorf("%d named, planted (-), reported (+):\n%s", named, diff)
+	}
+	if want := "13 missing or rejected (9 are in the error records), 0 allowed"; !strings.Contains(strings.Join(l.rep.Reasons, "\n"), want) {
+		t.Errorf("reasons %q, want %q", l.rep.Reasons, want)
 	}
 }

@@ -55,13 +55,21 @@ func (r *Result) verdict() (report.Verdict, []string) {
 
 func (r *Result) failures(s Stage, allowed scenario.Delivery) (list []string) {
 	if s.Errors > 0 && r.Job.expectedEmpty(s.Name) {
-		list = append(list, fmt.Sprintf("%s: %s objects since the run began, expected to be empty", s.Name, report.Count(uint64(s.Errors))))
+		list = append(list, fmt.Sprintf("%s: %s objects with records of this run or unreadable, %s records in all, expected to be empty",
+			s.Name, report.Count(uint64(s.Errors)), report.Count(s.Tally.Rejected)))
+	}
+	if s.Name == errorStage { // what it holds is held against the stages that it was kept out of
+		return list
+	}
+	missing := "missing"
+	if s.Tally.Rejected > 0 {
+		missing = fmt.Sprintf("missing or rejected (%s are in the error records)", report.Count(s.Tally.Rejected))
 	}
 	for _, c := range []struct {
 		what         string
 		got, allowed uint64
 	}{
-		{"missing", s.Tally.Missing, allowed.Missing},
+		{missing, s.Tally.Missing + s.Tally.Rejected, allowed.Missing},
 		{"duplicates by the pipeline", s.Tally.Pipeline, allowed.PipelineDuplicates},
 		{"mutated", s.Tally.Mutated, allowed.Mutated},
 		{"strangers", s.Tally.Strangers, allowed.Strangers},
@@ -78,6 +86,9 @@ func (r *Result) failures(s Stage, allowed scenario.Delivery) (list []string) {
 func (r *Result) doubts(s Stage) (list []string) {
 	if s.Err != nil {
 		list = append(list, fmt.Sprintf("%s: the stage could not be read: %v", s.Name, s.Err))
+	}
+	if s.Err == nil && !s.Settled && r.Job.expectedEmpty(s.Name) {
+		list = append(list, s.Name+": the stage had not settled: more may come into it; verify again later, or wait longer with --max-wait")
 	}
 	for _, c := range []struct {
 		what string

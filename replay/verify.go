@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +65,7 @@ type Stage struct {
 	Settled bool
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
-	Errors  int // of an error stage: objects that came since the run began
+	Errors  int // of an error stage: objects that came since the run began, but those of other producers' records only
 
 	Partitioned bool   // the scenario says where records belong
 	Misplaced   uint64 // rows of planned records in objects that lie elsewhere
@@ -101,8 +103,10 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range sortedKeys(stages) {
-		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}}
+	rejects := account.NewRejects(res.Plan)
+	for _, name := range judged(stages) {
+		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}, within: within(stages, name)}
+		v.rejects = rejects
 		if p := res.Job.partition(name); p != "" {
 			v.stage.Partitioned, v.place = true, newPartition(p)
 		}
@@ -115,8 +119,38 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 		}
 		res.Stages = append(res.Stages, v.stage)
 	}
+	if res.Stages[0].Name == errorStage { // judged first, told last
+		res.Stages = append(res.Stages[1:], res.Stages[0])
+	}
 	res.Samples, res.Total = list.samples, list.total
 	return res, list.close()
+}
+
+// judged lists the stages in the order in which they are judged: the error
+// stage first, because the others have to know which records it holds.
+func judged(stages map[string]string) []string {
+	names := sortedKeys(stages)
+	if i := slices.Index(names, errorStage); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, errorStage)
+	}
+	return names
+}
+
+// within returns the prefixes of keys below which, in a stage, another one lies:
+// Firehose writes error records into the bucket that it delivers to.
+func within(stages map[string]string, name string) (prefixes []string) {
+	for _, other := range sortedKeys(stages) {
+		below, ok := strings.CutPrefix(stages[other], strings.TrimSuffix(stages[name], "/")+"/")
+		if below = strings.Trim(below, "/"); ok && below != "" {
+			prefixes = append(prefixes, below+"/")
+		}
+	}
+	return prefixes
+}
+
+// elsewhere says whether an object belongs to a stage that lies within this one.
+func (v *verifier) elsewhere(key string) bool {
+	return slices.ContainsFunc(v.within, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
@@ -161,6 +195,9 @@ type verifier struct {
 	list  *differences
 	stage Stage
 
+	within  []string         // prefixes of keys that are another stage's
+	rejects *account.Rejects // shared: written by the error stage, then read by the others
+
 	store object.Store
 	ask   *inquiry // nil: nobody asks this stage
 	place partition
@@ -177,6 +214,7 @@ func (v *verifier) run(ctx context.Context) error {
 		err = v.settle(ctx)
 	}
 	acc := account.New(v.res.Plan)
+	acc.Rejects = v.rejects
 	if err == nil {
 		err = v.scan(ctx, acc)
 	}
@@ -219,6 +257,9 @@ func (v *verifier) settle(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			if v.elsewhere(info.Key) {
+				continue
+			}
 			v.stage.Objects++
 			v.size += info.Size
 			if info.Modified.After(newest) {
@@ -260,6 +301,9 @@ func (v *verifier) scan(ctx context.Context, acc *account.Account) error {
 	defer stop()
 	workers := max(v.cfg.Workers, defaultWorkers)
 	return lake.Objects(ctx, v.store, "", workers, func(ctx context.Context, info object.Info) error {
+		if v.elsewhere(info.Key) {
+			return nil
+		}
 		defer v.read.Add(info.Size)
 		return v.scanObject(ctx, info, acc)
 	})
@@ -287,13 +331,16 @@ func (v *verifier) scanObject(ctx context.Context, info object.Info, acc *accoun
 	}
 	damage := func(d lake.Damage) error {
 		acc.Damage()
-		return v.list.add(Named{v.stage.Name, account.Difference{
-			Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset,
-			Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
-		}})
+		return v.list.add(Named{v.stage.Name, damaged(d)})
 	}
 	_, err := lake.Scan(ctx, v.store, info.Key, row, damage)
 	return err
+}
+
+func damaged(d lake.Damage) account.Difference {
+	return account.Difference{
+		Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset, Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
+	}
 }
 
 // misplaced names a row that lies where nothing of this run belongs.
@@ -362,7 +409,7 @@ func (d *differences) add(n Named) error {
 		d.samples = append(d.samples, n)
 	}
 	l := line{Stage: n.Stage, Kind: n.Kind, LogType: n.LogType, Charge: n.Charge, Object: n.Object, Detail: n.Detail}
-	if n.Kind != account.KindDamaged && n.Kind != account.KindStranger {
+	if n.Kind != account.KindDamaged && n.Kind != account.KindStranger && n.LogType != "" {
 		l.ID, l.User, l.Event = n.ID.String(), &n.ID.User, &n.ID.Event
 	}
 	if n.Object != "" {

@@ -30,7 +30,7 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 	f.IntVar(&e.size, "buffer-mib", 5, "embedded pipeline: write an object at so many MiB")
 	f.BoolVar(&e.noGzip, "no-gzip", false, "embedded pipeline: write plain objects")
 	f.StringVar(&e.delimiter, "delimiter", "none", "embedded pipeline: newline behind each record, or none")
-	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,truncate=1,throttle=100,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
+	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,reject=2,truncate=1,throttle=100,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
 }
 
 type embeddedTarget struct {

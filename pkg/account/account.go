@@ -24,6 +24,10 @@ type Place struct {
 // An Account counts the rows of one stage against a plan. Memory is a quarter
 // byte per planned record, plus what is wrong. See is safe for concurrent use.
 type Account struct {
+	// Rejects, set before Settle, are the records that the error stage holds:
+	// without a row they are rejected. nil: there is no such stage.
+	Rejects *Rejects
+
 	plan *generate.Plan
 
 	mu                              sync.Mutex

@@ -42,6 +42,7 @@ type world struct {
 	names   []string    // log type of each
 	fates   []fate
 	rows    []row
+	rejects []generate.Match // error records
 	settled bool
 }
 
@@ -49,7 +50,7 @@ type world struct {
 // for most is one record, count rows, give states, charge what is left.
 func (w world) model() books {
 	b := books{types: map[string]LogType{}, rows: uint64(len(w.rows))}
-	members, rows := map[class][]int{}, map[class][]row{}
+	members, rows, rejects := map[class][]int{}, map[class][]row{}, map[class]int{}
 	for i, id := range w.records {
 		k := class{id.User, classOf(w.plan, id.User, id.Event)}
 		members[k] = append(members[k], i)
@@ -76,14 +77,17 @@ func (w world) model() books {
 			rows[k] = append(rows[k], r)
 		}
 	}
+	for _, m := range w.rejects {
+		rejects[class{m.User, m.Event}]++
+	}
 	for k, list := range members {
-		b.class(w, list, rows[k])
+		b.class(w, list, rows[k], rejects[k])
 	}
 	slices.Sort(b.diffs)
 	return b
 }
 
-func (b *books) class(w world, members []int, rows []row) {
+func (b *books) class(w world, members []int, rows []row, rejects int) {
 	first := w.plan.ID(w.records[members[0]].User, classOf(w.plan, w.records[members[0]].User, w.records[members[0]].Event))
 	rank := map[record.Fate]int{record.Acked: 0, record.Unknown: 1, record.Refused: 2, record.Unsent: 3}
 	slices.SortStableFunc(members, func(x, y int) int {
@@ -112,6 +116,8 @@ func (b *books) class(w world, members []int, rows []row) {
 		case n < len(rows):
 			l.Mutated++
 			b.name(KindMutated, "", first, w.names[i], rows[n].place)
+		case n < len(rows)+rejects:
+			l.Rejected++
 		case f.fate == record.Acked && w.settled:
 			l.Missing++
 			b.name(KindMissing, "", w.records[i], w.names[i], Place{})
@@ -177,6 +183,11 @@ func draw(t *rapid.T, plan *generate.Plan, s generate.Slice) world {
 			}
 			see(m)
 		}
+		if rapid.IntRange(0, 5).Draw(t, "rejected") == 0 {
+			for range rapid.IntRange(1, 4).Draw(t, "error records") {
+				w.rejects = append(w.rejects, generate.Match{Kind: generate.Planned, User: id.User, Event: classOf(plan, id.User, id.Event), Intact: true})
+			}
+		}
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "strangers") {
 		see(generate.Match{Kind: generate.Stranger, User: uint32(rapid.IntRange(0, 9).Draw(t, "user")), Detail: "no such event"})
@@ -192,6 +203,12 @@ func draw(t *rapid.T, plan *generate.Plan, s generate.Slice) world {
 // duplicates as the model has no say in: which place is the extra one.
 func (w world) settle(t fatal, s generate.Slice) (books, []Difference) {
 	a := New(w.plan)
+	if len(w.rejects) > 0 || len(w.rows)%2 == 0 { // no error stage and an empty one are the same
+		a.Rejects = NewRejects(w.plan)
+	}
+	for _, m := range w.rejects {
+		a.Rejects.See(m)
+	}
 	for _, r := range w.rows {
 		a.See(r.match, r.place)
 	}

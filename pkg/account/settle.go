@@ -19,7 +19,7 @@ const (
 	KindDamaged   = "damaged"
 	KindUndecided = "undecided"
 	KindInFlight  = "in flight"
-	KindRejected  = "rejected"  // an object in the error stage
+	KindRejected  = "rejected"  // an error record, or an object of the error stage that is none of ours and no one else's
 	KindMisplaced = "misplaced" // a row in an object that does not lie where it belongs by its time
 )
 
@@ -184,12 +184,14 @@ func (w *walk) fate() ledger.Span {
 }
 
 // class gives each record of a class its state. Rows are dealt to acked
-// records first, then to unknown ones: a row cannot tell which of its equals it is.
+// records first, then to unknown ones: a row cannot tell which of its equals it
+// is. Error records are dealt to those that got no row.
 func (w *walk) class(user uint32, c *generate.Cohort, members []attempt) error {
 	plan, first := w.a.plan, uint32(c.Program.Class[members[0].event])
 	rows := w.a.counts.get(plan.Index(user, first))
 	intact := min(uint64(rows.intact), uint64(len(members)))
 	mutated := min(uint64(len(members))-intact, uint64(rows.mutated))
+	rejected := w.a.Rejects.of(user, first)
 	extra := uint64(rows.intact) + uint64(rows.mutated) - intact - mutated
 	w.charge = charge{mutated: mutated, extra: extra}
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {
@@ -211,6 +213,10 @@ func (w *walk) class(user uint32, c *generate.Cohort, members []attempt) error {
 				mutated--
 				l.Mutated++
 				continue // named below, with its place
+			case rejected > 0:
+				rejected--
+				l.Rejected++
+				continue // named by the error stage, with its place
 			default:
 				w.absent(&l.States, fate, &d)
 			}

@@ -58,7 +58,7 @@ type Damage struct {
 // Stats says how much was read.
 type Stats struct {
 	Objects int64  // objects read to their end
-	Bytes   int64  // stored bytes read; less than the object when gzip data breaks off
+	Bytes   int64  // stored bytes read; less than the object when compressed data break off
 	Plain   int64  // decompressed bytes
 	Rows    uint64 // rows given to the callback
 }
@@ -71,9 +71,8 @@ func (s *Stats) add(t Stats) {
 }
 
 // Scan reads one object and calls row for each row and damage for each damaged
-// span, one call at a time, in order of their offsets. Content is known by its
-// first bytes: plain, or gzip of one or more members, itself gzipped up to two
-// times more. An object is never held as a whole, only its longest row.
+// span, one call at a time, in order of their offsets. An object is never held
+// as a whole, only its longest row.
 //
 // The error is the first one of a callback, unchanged; of the store, with the
 // key; or the cause of ctx. The Stats and the calls made before it hold. Scan may be

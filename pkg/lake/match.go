@@ -37,15 +37,18 @@ const maxDepth = 10000
 
 // kind of a byte outside of strings.
 const (
-	illegal = iota
-	inert   // numbers, literals, white space
-	colon   // ':' ',': a string may follow
+	inert = iota // numbers, literals, white space
+	colon        // ':' ',': a string may follow
 	quote
 	open
 	shut
+	illegal
 )
 
 var kinds = func() (k [256]uint8) {
+	for c := range k {
+		k[c] = illegal
+	}
 	for _, c := range " \t\r\n0123456789+-.eEtrufalsn" {
 		k[c] = inert
 	}
@@ -66,13 +69,20 @@ func (m *matcher) match(b []byte) (n int, f fault) {
 	for i := 1; i < len(b); {
 		switch kinds[b[i]] {
 		case inert, colon:
-			i++
+			for i++; i < len(b) && kinds[b[i]] <= colon; i++ { // most bytes outside of strings
+				continue
+			}
 		case quote:
 			if p := b[i-1]; kinds[p] != colon && p != '{' && !stringMayFollow(b[:i]) {
 				return i, badPlace
 			}
 			if i, f = skipString(b, i+1); f != whole {
 				return i, f
+			}
+			for i+1 < len(b) && b[i+1] == '"' && (b[i] == ':' || b[i] == ',') { // most strings follow another one
+				if i, f = skipString(b, i+2); f != whole {
+					return i, f
+				}
 			}
 		case open:
 			if f := m.push(b, i); f != whole {
@@ -126,38 +136,48 @@ func lastByte(b []byte) byte {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
 
+// marks marks the ends of what skipString may skip: the lowest byte of x that is
+// marked by its high bit is a quote, a backslash or a control byte. Of
+// the two terms one marks backslashes, the other quotes and control bytes,
+// since the quote is the only byte from 0x20 on that flipping bit 1 makes less than 0x21.
+func marks(x uint64) uint64 {
+	q, s := x^ones*2, x^ones*'\\'
+	return ((q-ones*0x21)&^q | (s-ones)&^s) & highs
+}
+
 const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
 )
 
 // skipString returns the index behind the string's closing quote; b[i] is the
-// first byte of its content. It looks at 8 bytes at a time: in each of the three terms
-// the lowest byte that is marked is a quote, a backslash, a control byte.
+// first byte of its content. It looks at 8 bytes at a time.
 func skipString(b []byte, i int) (int, fault) {
-	for {
-		for i+8 <= len(b) {
-			x := binary.LittleEndian.Uint64(b[i:])
-			q, s := x^ones*'"', x^ones*'\\'
-			marks := ((q-ones)&^q | (s-ones)&^s | (x-ones*' ')&^x) & highs
-			if marks != 0 {
-				i += bits.TrailingZeros64(marks) >> 3
-				break
-			}
+	for i+8 <= len(b) {
+		m := marks(binary.LittleEndian.Uint64(b[i:]))
+		if m == 0 {
 			i += 8
+			continue
 		}
-		for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= ' ' {
-			i++ // at most 7 times: the last bytes of b
-		}
-		switch {
-		case i >= len(b):
-			return len(b), more
-		case b[i] == '"':
+		i += bits.TrailingZeros64(m) >> 3
+		switch b[i] {
+		case '"':
 			return i + 1, whole
-		case b[i] == '\\':
+		case '\\':
 			i += 2
 		default:
 			return i, badString
 		}
 	}
+	for ; i < len(b); i++ { // the last bytes of b
+		switch {
+		case b[i] == '"':
+			return i + 1, whole
+		case b[i] == '\\':
+			i++
+		case b[i] < ' ':
+			return i, badString
+		}
+	}
+	return len(b), more
 }

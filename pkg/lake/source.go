@@ -2,15 +2,12 @@ package lake
 
 import (
 	"bufio"
-	"errors"
-	"fmt"
+	"bytes"
 	"io"
 	"sync"
-
-	"github.com/klauspost/compress/gzip"
 )
 
-// layers is how often an object may be gzipped: by the delivery, by the
+// layers is how often an object may be compressed: by the delivery, by the
 // producer, and once more by accident.
 const layers = 3
 
@@ -20,9 +17,12 @@ const readSize = 64 << 10 // bytes asked of the store at a time while decompress
 type source struct {
 	out    io.Reader
 	stored *counter
-	note   func(reason string) // told what is wrong with compressed bytes, at the place it is met
-	broken bool                // a layer ended early; what the layers in it miss is no news
-	held   []func()            // give back what is pooled
+	layer  int      // the innermost
+	given  int64    // bytes that the innermost layer gave out
+	breaks []Damage // what is wrong with compressed bytes, of length 0, waiting for its place in the order
+	broken bool     // a layer ended early; what the layers in it miss is no news
+	alien  string   // what the object is, if it is known and not read
+	held   []func() // give back what is pooled
 }
 
 // counter counts the stored bytes and keeps the store's error apart from what
@@ -42,13 +42,10 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var (
-	buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readSize) }}
-	gunzips = sync.Pool{New: func() any { return new(gzip.Reader) }}
-)
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readSize) }}
 
-func newSource(r io.Reader, note func(string)) *source {
-	s := &source{stored: &counter{r: r}, note: note}
+func newSource(r io.Reader) *source {
+	s := &source{stored: &counter{r: r}}
 	s.out = s.stored
 	return s
 }
@@ -60,13 +57,25 @@ func (s *source) unwrap() error {
 		buffered.Reset(s.out)
 		s.held = append(s.held, func() { buffered.Reset(nil); buffers.Put(buffered) })
 		s.out = buffered
-		if layer == layers || !isGzip(buffered) {
+		head, _ := buffered.Peek(headSize)
+		f := formatOf(head)
+		if f == nil || layer == layers {
+			s.alien = alien(head)
 			return s.stored.err
 		}
-		zr := gunzips.Get().(*gzip.Reader)
-		s.held = append(s.held, func() { gunzips.Put(zr) })
-		s.out = &gunzip{source: s, from: buffered, zr: zr}
+		d := f.pool.Get().(decoder)
+		s.held = append(s.held, func() { d.release(); f.pool.Put(d) })
+		s.out = &members{source: s, format: f, from: buffered, decoder: d, layer: layer}
+		s.layer, s.given = layer, 0
+		for i := range s.breaks { // met while looking at the first bytes of this layer
+			s.breaks[i].Offset = 0
+		}
 	}
+}
+
+// note says what is wrong at the place that reading has come to.
+func (s *source) note(reason string) {
+	s.breaks = append(s.breaks, Damage{Offset: s.given, Reason: reason})
 }
 
 func (s *source) release() {
@@ -76,92 +85,26 @@ func (s *source) release() {
 	s.held = nil
 }
 
-func isGzip(r *bufio.Reader) bool {
-	head, _ := r.Peek(2)
-	return len(head) == 2 && head[0] == 0x1f && head[1] == 0x8b
+// aliens are formats that are known and not read.
+var aliens = []struct{ magic, name string }{
+	{"PK\x03\x04", "a ZIP archive"},
+	{"PAR1", "a Parquet file"},
+	{"ORC", "an ORC file"},
+	{"Obj\x01", "an Avro file"},
+	{"BZh", "bzip2 data"},
+	{"\xfd7zXZ\x00", "xz data"},
+	{"\x04\x22\x4d\x18", "LZ4 data"},
+	{"\x82SNAPPY\x00", "snappy data as xerial frames it"},
+	{"\xff\xfe", "UTF-16 text"},
+	{"\xfe\xff", "UTF-16 text"},
 }
 
-// gunzip reads gzip members one after another. What is wrong with them it tells
-// the source; its errors are the store's, and io.EOF.
-type gunzip struct {
-	source *source
-	from   *bufio.Reader
-	zr     *gzip.Reader
-	inside bool // a member
-	count  int  // members begun
-	ended  bool
-}
-
-func (g *gunzip) Read(p []byte) (int, error) {
-	for {
-		if !g.inside {
-			if err := g.next(); err != nil {
-				return 0, err
-			}
-		}
-		n, err := g.zr.Read(p)
-		switch {
-		case n > 0 || err == nil:
-			return n, nil // the error comes again
-		case errors.Is(err, io.EOF):
-			g.inside = false
-		case errors.Is(err, gzip.ErrChecksum): // its bytes are read: the next member may be sound
-			g.source.note(fmt.Sprintf("gzip member %d: checksum or length does not match", g.count))
-			g.inside = false
-		default:
-			return 0, g.end(err)
+// alien names what begins with head, if it is one of them.
+func alien(head []byte) string {
+	for _, a := range aliens {
+		if bytes.HasPrefix(head, []byte(a.magic)) {
+			return a.name + ", which kreplay does not read"
 		}
 	}
-}
-
-// next begins the next member. Between members there may be what a delivery
-// puts between records, or padding.
-func (g *gunzip) next() error {
-	if g.ended {
-		return io.EOF
-	}
-	for g.count > 0 {
-		head, err := g.from.Peek(1)
-		if err != nil {
-			g.ended = true
-			return cmpErr(g.source.stored.err, io.EOF)
-		}
-		if !isBlank(head[0]) && head[0] != 0 {
-			break
-		}
-		_, _ = g.from.Discard(1) // it was peeked at
-	}
-	if !isGzip(g.from) {
-		return g.end(fmt.Errorf("no gzip data after member %d", g.count))
-	}
-	g.count++
-	if err := g.zr.Reset(g.from); err != nil {
-		return g.end(err)
-	}
-	g.zr.Multistream(false)
-	g.inside = true
-	return nil
-}
-
-// end stops reading because of err.
-func (g *gunzip) end(err error) error {
-	g.ended, g.inside = true, false
-	if g.source.stored.err != nil {
-		return g.source.stored.err
-	}
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	if !g.source.broken {
-		g.source.broken = true
-		g.source.note(fmt.Sprintf("gzip member %d: %v", g.count, err))
-	}
-	return io.EOF
-}
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
+	return ""
 }

@@ -32,9 +32,8 @@ type splitter struct {
 	base   int64
 	eof    bool
 
-	match  matcher
-	lost   lost
-	breaks []Damage // of length 0, waiting for their place in the order
+	match matcher
+	lost  lost
 }
 
 // lost describes the damaged span that is being read, if any.
@@ -56,9 +55,7 @@ func newSplitter(key string, r io.Reader, sweep Sweep) *splitter {
 	}
 	s.pooled = pool.Get().(*[]byte)
 	s.buf = (*s.pooled)[:min(startSize, s.max+slack)]
-	s.src = newSource(r, func(reason string) {
-		s.breaks = append(s.breaks, Damage{Object: key, Offset: s.base + int64(s.w), Reason: reason})
-	})
+	s.src = newSource(r)
 	return s
 }
 
@@ -140,9 +137,10 @@ func newline(b []byte) bool {
 
 // flush gives out the breaks up to offset at.
 func (s *splitter) flush(at int64) error {
-	for len(s.breaks) > 0 && s.breaks[0].Offset <= at {
-		d := s.breaks[0]
-		s.breaks = s.breaks[1:]
+	for len(s.src.breaks) > 0 && s.src.breaks[0].Offset <= at {
+		d := s.src.breaks[0]
+		d.Object = s.key
+		s.src.breaks = s.src.breaks[1:]
 		if err := s.sweep.Damage(d); err != nil {
 			return err
 		}
@@ -194,6 +192,9 @@ func (s *splitter) lose(f fault) {
 		reason = fmt.Sprintf("value longer than %d bytes", s.max)
 	} else {
 		reason = reasons[f]
+	}
+	if s.src.alien != "" {
+		reason = s.src.alien
 	}
 	at := s.base + int64(s.r)
 	s.lost = lost{on: true, start: at, end: at, reason: reason, spent: s.lost.spent, furthest: s.lost.furthest}

@@ -57,6 +57,7 @@ type Config struct {
 
 	Lake           string        // folder to deliver to, made when missing, or s3://bucket/prefix in the S3 served here; "": no deliverer
 	Prefix         string        // as Firehose: without a timestamp expression !{timestamp:yyyy/MM/dd/HH/} is appended
+	ErrorPrefix    string        // of objects with error records, as Firehose's ErrorOutputPrefix; "": errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH/}
 	BufferBytes    int           // data bytes from which on an object is written, 0: 5 MiB
 	BufferInterval time.Duration // age of the oldest buffered record at which an object is written, 0: 300 s
 	Gzip           bool
@@ -108,8 +109,14 @@ func (c Config) ready() (Config, error) {
 	if !expression.MatchString(c.Prefix) {
 		c.Prefix += "!{timestamp:yyyy/MM/dd/HH/}"
 	}
+	if c.ErrorPrefix == "" {
+		c.ErrorPrefix = "errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH/}"
+	}
 	if p := expandPrefix(c.Prefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
 		fault("prefix %q: only !{timestamp:} expressions and paths inside the lake", c.Prefix)
+	}
+	if p := errorPrefix(c.ErrorPrefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
+		fault("error prefix %q: only !{timestamp:} and !{firehose:error-output-type} expressions and paths inside the lake", c.ErrorPrefix)
 	}
 	c.Buckets = c.buckets(fault)
 	if err := c.Faults.check(c.Lake != ""); err != nil {

@@ -16,6 +16,7 @@ type press struct {
 	plain  []byte
 	stored bytes.Buffer
 	rows   []row
+	errors []byte // error records
 	gz     *gzip.Writer
 }
 
@@ -30,6 +31,7 @@ type row struct {
 type draft struct {
 	key     string
 	stored  []byte
+	errors  rejects
 	records int
 	planted []Planted
 }
@@ -116,11 +118,9 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 		s.draft = d
 	}
 	d := s.draft
-	if len(d.stored) > 0 {
-		if err := p.lake.put(d.key, d.stored); err != nil {
-			d.stored = bytes.Clone(d.stored) // the press is used again before the next try
-			return false, err
-		}
+	if err := p.place(d); err != nil {
+		d.stored, d.errors.stored = bytes.Clone(d.stored), bytes.Clone(d.errors.stored) // the press is used again before the next try
+		return false, err
 	}
 	s.draft = nil
 	p.plan.mu.Lock()
@@ -130,15 +130,32 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 	return true, nil
 }
 
+// place puts the objects of a draft into the lake.
+func (p *Pipeline) place(d *draft) error {
+	if len(d.errors.stored) > 0 {
+		if err := p.lake.put(d.errors.key, d.errors.stored); err != nil {
+			return err
+		}
+	}
+	if len(d.stored) == 0 {
+		return nil
+	}
+	return p.lake.put(d.key, d.stored)
+}
+
 // objectKey names an object as Firehose does: prefix, then
 // stream-version-yyyy-MM-dd-HH-mm-ss-uuid, by the arrival of the oldest record, in UTC.
 func (c Config) objectKey(stream string, oldest int64) string {
 	at := time.UnixMilli(oldest).UTC()
-	key := fmt.Sprintf("%s%s-1-%s-%s", expandPrefix(c.Prefix, at), stream, at.Format("2006-01-02-15-04-05"), uuid.NewString())
+	key := keyOf(expandPrefix(c.Prefix, at), stream, at)
 	if c.Gzip {
 		key += ".gz"
 	}
 	return key
+}
+
+func keyOf(prefix, stream string, at time.Time) string {
+	return fmt.Sprintf("%s%s-1-%s-%s", prefix, stream, at.Format("2006-01-02-15-04-05"), uuid.NewString())
 }
 
 // draft makes an object of recs, faults included. Its bytes are valid until the next one.
@@ -147,6 +164,7 @@ func (o *press) draft(p *Pipeline, stream string, recs []rec) (*draft, error) {
 	defer p.plan.mu.Unlock()
 	d := &draft{key: p.cfg.objectKey(stream, recs[0].at), records: len(recs)}
 	kinds := o.lay(p, recs)
+	d.errors = rejects{p.cfg.errorKey(stream, recs[0].at), o.errors}
 	keep := len(o.plain)
 	if p.plan.owed.truncate > 0 && keep > 1 {
 		p.plan.owed.truncate--
@@ -161,8 +179,12 @@ func (o *press) draft(p *Pipeline, stream string, recs []rec) (*draft, error) {
 	}
 	for i, kind := range kinds {
 		if kind = p.plan.settle(kind, copies[i]); kind != "" {
+			key := d.key
+			if kind == Rejected {
+				key = d.errors.key
+			}
 			d.planted = append(d.planted, Planted{
-				Kind: kind, Data: bytes.Clone(recs[i].data()), Object: d.key, Seq: string(appendSeq(nil, recs[i].seq)),
+				Kind: kind, Data: bytes.Clone(recs[i].data()), Object: key, Seq: string(appendSeq(nil, recs[i].seq)),
 			})
 		}
 	}
@@ -174,7 +196,7 @@ func (o *press) draft(p *Pipeline, stream string, recs []rec) (*draft, error) {
 // lay puts the texts of recs one after another into o, second copies last, and
 // returns the fault of each record.
 func (o *press) lay(p *Pipeline, recs []rec) []string {
-	o.plain, o.rows = o.plain[:0], o.rows[:0]
+	o.plain, o.rows, o.errors = o.plain[:0], o.rows[:0], o.errors[:0]
 	kinds := make([]string, len(recs))
 	put := func(i int, data []byte) {
 		start := len(o.plain)
@@ -189,6 +211,9 @@ func (o *press) lay(p *Pipeline, recs []rec) []string {
 		kinds[i] = kind
 		switch kind {
 		case Dropped:
+			continue
+		case Rejected:
+			o.errors = appendError(o.errors, r)
 			continue
 		case Corrupted:
 			data = other
@@ -223,8 +248,8 @@ func (o *press) cut() int {
 // in its object. What a truncation swallowed is owed again.
 func (p *plan) settle(kind string, copies int) string {
 	switch {
-	case kind == Dropped:
-		return Dropped
+	case kind == Dropped, kind == Rejected:
+		return kind
 	case kind == Duplicated && copies < 2:
 		p.owed.duplicate++
 	case kind == Corrupted && copies < 1:

@@ -15,6 +15,7 @@ const (
 	Dropped    = "drop"      // the record is in no object
 	Duplicated = "duplicate" // the record is in its object twice
 	Corrupted  = "corrupt"   // the record is delivered with another text
+	Rejected   = "reject"    // the record is in an error record, and in no object of the lake
 	Truncated  = "truncate"  // the object is cut short; Data is nil
 	Cut        = "cut"       // the record is not whole in a truncated object
 	AnswerLost = "lost"      // the record is stored, its request was answered by an error; Object is ""
@@ -34,8 +35,8 @@ const (
 
 // Faults says what to do wrong, by count. Positions are drawn by Seed among the
 // first Of records, in the order in which records reach the deliverer; for
-// throttles, in which entries reach the stream. Drop, Duplicate and Corrupt
-// never meet in one record. A fault that a record cannot take, such as a
+// throttles, in which entries reach the stream. Drop, Duplicate, Corrupt and
+// Reject never meet in one record. A fault that a record cannot take, such as a
 // corruption of a record without text, passes to the next one; when no record
 // follows, it does not happen. Percentages are drawn by Seed as calls and
 // entries come, so clients at work at one time share the draws in any order.
@@ -48,6 +49,7 @@ type Faults struct {
 	Drop      int
 	Duplicate int
 	Corrupt   int
+	Reject    int
 	Truncate  int // objects, drawn from the first half of Of
 	Throttle  int // entries refused once each, whatever the limits
 
@@ -64,8 +66,8 @@ type Faults struct {
 	// Mutate returns another text for a record to corrupt; nil or an equal one
 	// passes the turn. nil: CorruptLetter.
 	Mutate func(data []byte) []byte
-	// Pick names the fault of record i: Dropped, Duplicated, Corrupted or "".
-	// It takes the place of Drop, Duplicate and Corrupt. Both functions are
+	// Pick names the fault of record i: Dropped, Duplicated, Corrupted, Rejected or "".
+	// It takes the place of Drop, Duplicate, Corrupt and Reject. Both functions are
 	// called by one goroutine at a time and must not keep data.
 	Pick func(i int, data []byte) string
 }
@@ -74,22 +76,22 @@ type Faults struct {
 type Planted struct {
 	Kind   string
 	Data   []byte // the record as it was sent
-	Object string // key of the object, with slashes, relative to the lake; for Dropped where the record belonged
+	Object string // key of the object, with slashes, relative to the lake; for Dropped where the record belonged, for Rejected that of the error record
 	Seq    string // sequence number; "": not stored
 	Way    string // of AnswerLost: LostError, LostReset, LostBody or LostJSON; of Refused: the error code
 }
 
 func (f Faults) check(lake bool) error {
 	var faults []error
-	n := f.Drop + f.Duplicate + f.Corrupt
-	if min(f.Of, f.Drop, f.Duplicate, f.Corrupt, f.Truncate, f.Throttle, f.LostEvery) < 0 {
+	n := f.Drop + f.Duplicate + f.Corrupt + f.Reject
+	if min(f.Of, f.Drop, f.Duplicate, f.Corrupt, f.Reject, f.Truncate, f.Throttle, f.LostEvery) < 0 {
 		faults = append(faults, errors.New("local: faults: a count is negative"))
 	}
 	if max(n, f.Throttle, f.Truncate*2) > f.Of {
 		faults = append(faults, fmt.Errorf("local: faults: %d of %d records, %d truncations, %d throttles: too many", n, f.Of, f.Truncate, f.Throttle))
 	}
 	if !lake && (n+f.Truncate > 0 || f.Pick != nil) {
-		faults = append(faults, errors.New("local: faults: drop, duplicate, corrupt and truncate need a lake"))
+		faults = append(faults, errors.New("local: faults: drop, duplicate, corrupt, reject and truncate need a lake"))
 	}
 	faults = append(faults, f.checkCalls())
 	return errors.Join(faults...)
@@ -125,14 +127,16 @@ func newPlan(f Faults) *plan {
 		p.f.Mutate = func(data []byte) []byte { return CorruptLetter(p.dice, data) }
 	}
 	if f.Pick == nil {
-		for i, at := range draw(f.Seed, 2, f.Drop+f.Duplicate+f.Corrupt, f.Of) {
+		for i, at := range draw(f.Seed, 2, f.Drop+f.Duplicate+f.Corrupt+f.Reject, f.Of) {
 			switch {
 			case i < f.Drop:
 				p.at[at] = Dropped
 			case i < f.Drop+f.Duplicate:
 				p.at[at] = Duplicated
-			default:
+			case i < f.Drop+f.Duplicate+f.Corrupt:
 				p.at[at] = Corrupted
+			default:
+				p.at[at] = Rejected
 			}
 		}
 	}
@@ -182,8 +186,8 @@ func (p *plan) turn(data []byte) (kind string, other []byte) {
 		p.owed.duplicate++
 	}
 	switch {
-	case kind == Dropped:
-		return Dropped, nil
+	case kind == Dropped, kind == Rejected:
+		return kind, nil
 	case p.owed.duplicate > 0 && kind != Corrupted:
 		p.owed.duplicate--
 		return Duplicated, nil

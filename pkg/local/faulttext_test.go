@@ -9,14 +9,14 @@ import (
 	"kreplay/pkg/local"
 )
 
-const allFaults = "drop=7,duplicate=5, corrupt=3,truncate=1,throttle=100,lost=2%,reset=1.5%,failure=0.25%,failure-stored=0.5," +
+const allFaults = "drop=7,duplicate=5, corrupt=3,reject=4,truncate=1,throttle=100,lost=2%,reset=1.5%,failure=0.25%,failure-stored=0.5," +
 	"latency=5ms,jitter=2ms,lose=body:3,late=30s:1@10,refuse=KMSThrottlingException:4@2"
 
 // Each fault that can be written is read, and nothing else of Faults is touched.
 func TestParseFaults(t *testing.T) {
 	got, err := local.ParseFaults(allFaults)
 	want := local.Faults{
-		Drop: 7, Duplicate: 5, Corrupt: 3, Truncate: 1, Throttle: 100,
+		Drop: 7, Duplicate: 5, Corrupt: 3, Reject: 4, Truncate: 1, Throttle: 100,
 		LostPercent: 2, ResetPercent: 1.5, FailPercent: 0.25, FailStoredPercent: 0.5, Latency: 5 * time.Millisecond, Jitter: 2 * time.Millisecond,
 		Calls: []local.CallFault{
 			{Way: local.LostBody, Calls: 3}, {Way: local.Late, Delay: 30 * time.Second, Calls: 1, After: 10},
@@ -48,8 +48,8 @@ func FuzzParseFaults(f *testing.F) {
 		if err != nil || faults.LostPercent+faults.ResetPercent >= 100 || faults.FailPercent+faults.FailStoredPercent >= 100 {
 			return
 		}
-		sum := faults.Drop + faults.Duplicate + faults.Corrupt + faults.Truncate*2 + faults.Throttle
-		if max(sum, faults.Drop, faults.Duplicate, faults.Corrupt, faults.Truncate, faults.Throttle) > 1e6 || sum < 0 {
+		sum := faults.Drop + faults.Duplicate + faults.Corrupt + faults.Reject + faults.Truncate*2 + faults.Throttle
+		if max(sum, faults.Drop, faults.Duplicate, faults.Corrupt, faults.Reject, faults.Truncate, faults.Throttle) > 1e6 || sum < 0 {
 			return // positions are drawn one by one
 		}
 		faults.Of = sum
