@@ -21,6 +21,7 @@ import (
 
 // loop is one run of a shipped scenario over the embedded pipeline.
 type loop struct {
+	dir  string // run directory
 	job  *replay.Job
 	pipe *local.Pipeline
 	res  *replay.Result
@@ -30,7 +31,11 @@ type loop struct {
 // play runs the whole loop; change adjusts the pipeline before it starts.
 func play(t testing.TB, users int, change func(*local.Config)) loop {
 	t.Helper()
-	job := smoke(t, users)
+	return playJob(t, smoke(t, users), change)
+}
+
+func playJob(t testing.TB, job *replay.Job, change func(*local.Config)) loop {
+	t.Helper()
 	plan, err := job.Plan(generate.Run{})
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +60,7 @@ func play(t testing.TB, users int, change func(*local.Config)) loop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return loop{job, pipe, res, res.Report()}
+	return loop{run, job, pipe, res, res.Report()}
 }
 
 func TestCleanRunPasses(t *testing.T) {

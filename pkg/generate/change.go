@@ -27,11 +27,12 @@ const (
 	CauseUnknown  Cause = "unknown"          // none of these
 )
 
-// A Change is one place where a row is not as it was sent.
+// A Change is one place where a row is not as it was sent. Its JSON keys are stable.
 type Change struct {
-	Path      string // dotted from the top, array elements by number from 0; empty: the row as a whole
-	Want, Got string // as they stand in the JSON texts; empty where there is none; at most 200 bytes
-	Cause     Cause
+	Path  string `json:"path"` // dotted from the top, array elements by number from 0; empty: the row as a whole
+	Want  string `json:"want"` // as it stands in the JSON text; empty where there is none; at most 200 bytes
+	Got   string `json:"got"`
+	Cause Cause  `json:"cause"`
 }
 
 func (c Change) String() string {

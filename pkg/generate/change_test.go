@@ -167,6 +167,7 @@ func TestChangesOfAnything(t *testing.T) {
 		{`{"a":12.345}`, `{"a":12.35}`, []Change{{"a", "12.345", "12.35", CauseUnknown}}},
 		{`{"a":[1,2,3]}`, `{"a":[1,2]}`, []Change{{"a", "[1,2,3]", "[1,2]", CauseTruncate}}},
 		{`{"a":1}`, `{"a":1e999999999}`, []Change{{"a", "1", "1e999999999", CauseUnknown}}},
+		{`{"a":"w?t"}`, `{"a":"wt"}`, []Change{{"a", `"w?t"`, `"wt"`, CauseUnknown}}},
 		{`{"a":"x"}`, `{"a":""}`, []Change{{"a", `"x"`, `""`, CauseNull}}},
 		{`{"day":"2026-09-14"}`, `{"day":"2026-09-13"}`, []Change{{"day", `"2026-09-14"`, `"2026-09-13"`, CauseZone}}},
 	} {

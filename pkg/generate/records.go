@@ -54,8 +54,8 @@ func (p *Plan) Records(s Slice) iter.Seq[record.Record] {
 
 // Find returns one planned record of a slice as it is sent, with its place in
 // the order of sending; false: the slice has no such record. It walks the order
-// up to there. See, if set, is told now and then how many steps were taken.
-func (p *Plan) Find(s Slice, id record.ID, see func(steps uint64)) (r record.Record, ok bool) {
+// up to there; more, if set, is asked now and then whether to go on after so many steps.
+func (p *Plan) Find(s Slice, id record.ID, more func(steps uint64) bool) (r record.Record, ok bool) {
 	if first, end := p.Range(s); id.Run != p.Tag || uint64(id.User) < first || uint64(id.User) >= end {
 		return record.Record{}, false
 	}
@@ -68,10 +68,8 @@ func (p *Plan) Find(s Slice, id record.ID, see func(steps uint64)) (r record.Rec
 			}
 			ok = true
 		}
-		if seq++; see != nil && seq%(1<<16) == 0 {
-			see(seq)
-		}
-		return !ok
+		seq++
+		return !ok && (more == nil || seq%(1<<16) != 0 || more(seq))
 	})
 	return r, ok
 }
