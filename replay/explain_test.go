@@ -30,8 +30,8 @@ func explain(t *testing.T, dir, id string) *replay.Life {
 	return l
 }
 
-// alike is smoke with one log type more, of which each user has three records
-// that nothing tells apart.
+// alike is smoke with two log types more: three records of each user that nothing
+// tells apart, and twenty that a letter does.
 func alike(t testing.TB, users int, set ...string) *replay.Job {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "smoke")
@@ -39,17 +39,17 @@ func alike(t testing.TB, users int, set ...string) *replay.Job {
 	if err == nil {
 		err = os.CopyFS(dir, from)
 	}
+	const record = `{"log_type":"%s","user_id":"10004217","ts":1789344025305,"what":"%c"}` + "\n"
+	pokes, peeks := strings.Repeat(fmt.Sprintf(record, "poke", 'x'), 3), ""
+	for c := 'a'; c <= 't'; c++ {
+		peeks += fmt.Sprintf(record, "peek", c)
+	}
 	folder := filepath.Join(dir, "templates", "player")
-	if err == nil {
-		const poke = `{"log_type":"poke","user_id":"10004217","ts":1789344025305}` + "\n"
-		err = os.WriteFile(filepath.Join(folder, "poke.ndjson"), []byte(strings.Repeat(poke, 3)), 0o600)
-	}
-	var meta []byte
-	if err == nil {
-		meta, err = os.ReadFile(filepath.Join(folder, template.MetaFile))
-	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, template.MetaFile), append(meta, "  - { name: poke, file: poke.ndjson, events: 3 }\n"...), 0o600)
+	meta, err2 := os.ReadFile(filepath.Join(folder, template.MetaFile))
+	err = errors.Join(err, err2)
+	meta = append(meta, "  - { name: peek, file: peek.ndjson, events: 20 }\n  - { name: poke, file: poke.ndjson, events: 3 }\n"...)
+	for name, text := range map[string]string{"poke.ndjson": pokes, "peek.ndjson": peeks, template.MetaFile: string(meta)} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
 	}
 	if err != nil {
 		t.Fatal(err)

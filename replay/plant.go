@@ -7,6 +7,7 @@ import (
 
 	"kreplay/pkg/account"
 	"kreplay/pkg/generate"
+	"kreplay/pkg/ledger"
 	"kreplay/pkg/record"
 )
 
@@ -68,32 +69,30 @@ func (p *plantings) at(c candidate) *edit {
 }
 
 // owed is law 4 for a class of records alike, said once more and apart from
-// package account: how many of each finding so many rows owe.
+// package account: how many of each finding so many rows owe. Rows go to acked
+// records first, then to those of unknown fate.
 func (s standing) owed(c class, intact, mutated int) effects {
-	absent := max(len(s.fates)-intact-mutated, 0)
-	extra := max(intact+mutated-len(s.fates), 0)
-	var acked, unknown, unknowns int
-	for _, f := range s.fates {
+	rank := [...]int{record.Acked: 0, record.Unknown: 1, record.Refused: 2, record.Unsent: 3}
+	fates := slices.Clone(s.fates)
+	slices.SortFunc(fates, func(a, b ledger.Span) int { return rank[a.Fate] - rank[b.Fate] })
+	e, unknowns := effects{}, 0
+	for i, f := range fates {
 		unknowns += int(f.Unknowns)
-		switch f.Fate {
-		case record.Acked:
-			acked++
-		case record.Unknown:
-			unknown++
-		case record.Refused, record.Unsent:
+		switch {
+		case i < intact:
+		case i < intact+mutated:
+			e[finding{kind: account.KindMutated, class: c}]++
+		case f.Fate == record.Acked:
+			e[finding{kind: account.KindMissing, class: c}]++
+		case f.Fate == record.Unknown:
+			e[finding{kind: account.KindUndecided, class: c}]++
 		}
 	}
-	// Acked records have the first claim to a row, those surely not stored the last.
-	missing := min(acked, max(absent-(len(s.fates)-acked), 0))
-	undecided := min(unknown, max(absent-missing-(len(s.fates)-acked-unknown), 0))
+	extra := max(intact+mutated-len(fates), 0)
 	producer := min(extra, unknowns)
-	return effects{
-		{kind: account.KindMissing, class: c}:                       missing,
-		{kind: account.KindUndecided, class: c}:                     undecided,
-		{kind: account.KindMutated, class: c}:                       min(mutated, max(len(s.fates)-intact, 0)),
-		{kind: account.KindDuplicate, class: c, charge: "producer"}: producer,
-		{kind: account.KindDuplicate, class: c, charge: "pipeline"}: extra - producer,
-	}
+	e[finding{kind: account.KindDuplicate, class: c, charge: "producer"}] = producer
+	e[finding{kind: account.KindDuplicate, class: c, charge: "pipeline"}] = extra - producer
+	return e
 }
 
 // change is what so many rows more, or fewer, owe; nil: nothing.

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,9 @@ import (
 type accounted struct {
 	acc   *account.Account
 	rows  []Named // what the reading itself found: damage and misplaced rows
+	away  uint64  // misplaced rows
 	tally account.Tally
-	err   error // of the settling
+	err   error // of the settling: the books do not balance
 }
 
 // account reads one copy the way Verify does.
@@ -44,7 +46,7 @@ func (t *trial) account(ctx context.Context, folder string) (*accounted, error) 
 	}
 	a := &accounted{acc: account.New(t.res.Plan)}
 	err = errors.Join(v.scan(ctx, a.acc), list.close())
-	a.rows = list.samples
+	a.rows, a.away = list.samples, v.away.Load()
 	return a, err
 }
 
@@ -98,7 +100,7 @@ func (t *trial) compare(before, after *accounted, p *plantings) (effects, error)
 		}
 		more = ok || ok2
 	}
-	return changed, errors.Join(before.err, after.err)
+	return changed, cmp.Or(before.err, after.err)
 }
 
 // finding reduces a difference to what can be told beforehand.
@@ -155,11 +157,36 @@ func (t *trial) judge(p *plantings, changed effects, before, after *accounted) {
 			t.unexpected(fmt.Sprintf("%s: %+d, planted %+d", key, changed[key], expected[key]), max(more, -more))
 		}
 	}
-	if got := int(after.tally.Rows - before.tally.Rows); got != p.delta {
-		t.unexpected(fmt.Sprintf("rows: %+d, planted %+d", got, p.delta), 1)
-	}
+	t.sums(p, changed, before, after)
 	if n := before.tally.Unrecorded + after.tally.Unrecorded; n > 0 {
 		t.proof.Err = fmt.Sprintf("the sample has more extra or changed rows than the account names (%d): take fewer --objects", n)
+	}
+}
+
+// sums holds the tally's counts against the differences by name.
+func (t *trial) sums(p *plantings, changed effects, before, after *accounted) {
+	named := map[string]int{}
+	for f, n := range changed {
+		named[f.kind] += n
+	}
+	a, b := before.tally, after.tally
+	for _, s := range []struct {
+		what          string
+		before, after uint64
+		want          int
+	}{
+		{"rows", a.Rows, b.Rows, p.delta},
+		{"missing", a.Missing, b.Missing, named[account.KindMissing]},
+		{"undecided", a.Undecided, b.Undecided, named[account.KindUndecided]},
+		{"mutated", a.Mutated, b.Mutated, named[account.KindMutated]},
+		{"duplicates", a.Duplicates(), b.Duplicates(), named[account.KindDuplicate]},
+		{"strangers", a.Strangers, b.Strangers, named[account.KindStranger]},
+		{"damaged", a.Damaged, b.Damaged, named[account.KindDamaged]},
+		{"misplaced", before.away, after.away, named[account.KindMisplaced]},
+	} {
+		if got := int(s.after - s.before); got != s.want {
+			t.unexpected(fmt.Sprintf("%s in the tally: %+d, want %+d", s.what, got, s.want), 1)
+		}
 	}
 }
 

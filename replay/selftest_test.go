@@ -92,7 +92,11 @@ func TestSelfTestFindsExactlyWhatItPlants(t *testing.T) {
 // The share of one of several workers is tried as well, among the rows of the
 // others; of records whose fate is not known, too.
 func TestSelfTestOfOneWorker(t *testing.T) {
-	job := smoke(t, 20)
+	job := alike(t, 40, "inject.duplicate=5%")
+	plan, err := job.Plan(generate.Run{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	lake := filepath.Join(dir, "lake")
 	pipe := start(t, local.Config{Lake: lake, BufferInterval: time.Hour, BufferBytes: 1 << 20}, nil)
@@ -117,10 +121,10 @@ func TestSelfTestOfOneWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 3 {
-		proofs, err := replay.SelfTest(t.Context(), replay.SelfTestConfig{Dir: filepath.Join(dir, fmt.Sprint(i)), Faults: 9})
-		if err != nil || proofs[0].Verdict() != report.Pass || proofs[0].Rows != 800 {
-			t.Errorf("worker %d: %+v, %v; want pass among 800 rows", i+1, proofs, err)
+	for i := range 3 * 4 {
+		proofs, err := replay.SelfTest(t.Context(), replay.SelfTestConfig{Dir: filepath.Join(dir, fmt.Sprint(i%3)), Faults: 30, Seed: uint64(i)})
+		if err != nil || proofs[0].Verdict() != report.Pass || proofs[0].Rows != plan.Total() {
+			t.Errorf("worker %d: %+v, %v; want pass among %d rows", i%3+1, proofs, err, plan.Total())
 		}
 	}
 }
@@ -204,5 +208,37 @@ func TestSelfTestOfNothingIsInconclusive(t *testing.T) {
 		if err != nil || len(proofs) != 1 || proofs[0].Verdict() != report.Inconclusive {
 			t.Errorf("%s: %+v, %v; want inconclusive", path, proofs, err)
 		}
+	}
+}
+
+// The copies carry the times of the objects, by which misplaced rows are told.
+func TestSelfTestKeepsTimes(t *testing.T) {
+	l := playJob(t, smoke(t, 5, partitioned...), func(*local.Config) {})
+	later := time.Now().Add(time.Hour).Truncate(time.Second)
+	each := func(dir string, visit func(path string, e fs.DirEntry) error) error {
+		return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			return visit(path, e)
+		})
+	}
+	err := each(filepath.Join(filepath.Dir(l.dir), "lake"), func(path string, _ fs.DirEntry) error { return os.Chtimes(path, later, later) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := 0
+	_, err = replay.Tampered(t.Context(), replay.SelfTestConfig{Dir: l.dir, Faults: 1}, t.TempDir(), func(dir string) error {
+		return each(dir, func(path string, e fs.DirEntry) error {
+			objects++
+			info, err := e.Info()
+			if err == nil && !info.ModTime().Equal(later) {
+				t.Errorf("%s: %v, want %v", path, info.ModTime(), later)
+			}
+			return err
+		})
+	})
+	if err != nil || objects == 0 {
+		t.Errorf("%d objects, %v", objects, err)
 	}
 }
