@@ -23,6 +23,7 @@ import (
 
 // loop is one run of a shipped scenario over the embedded pipeline.
 type loop struct {
+	dir  string // run directory
 	job  *replay.Job
 	pipe *local.Pipeline
 	res  *replay.Result
@@ -32,14 +33,13 @@ type loop struct {
 // play runs the whole loop; change adjusts the pipeline before it starts.
 func play(t testing.TB, users int, change func(*local.Config)) loop {
 	t.Helper()
-	return playIn(t, "", users, change)
+	return playIn(t, "", smoke(t, users), change)
 }
 
-// playIn runs the whole loop over a lake whose objects are then in another
-// format; "" leaves them as they were delivered.
-func playIn(t testing.TB, format string, users int, change func(*local.Config)) loop {
+// playIn runs the whole loop of a job over a lake whose objects are then in
+// another format; "" leaves them as they were delivered.
+func playIn(t testing.TB, format string, job *replay.Job, change func(*local.Config)) loop {
 	t.Helper()
-	job := smoke(t, users)
 	plan, err := job.Plan(generate.Run{})
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func playIn(t testing.TB, format string, users int, change func(*local.Config)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return loop{job, pipe, res, res.Report()}
+	return loop{run, job, pipe, res, res.Report()}
 }
 
 func TestCleanRunPasses(t *testing.T) {
@@ -91,7 +91,7 @@ func TestPlantedIsReported(t *testing.T) {
 			t.Parallel() // the producer waits before it sends again
 			rng := rand.New(rand.NewPCG(seed, 1))
 			format := []string{"", "", "zstd", "snappy", "hadoop", "zstd in gzip"}[rng.IntN(6)]
-			l := playIn(t, format, 5+rng.IntN(20), func(c *local.Config) {
+			l := playIn(t, format, smoke(t, 5+rng.IntN(20)), func(c *local.Config) {
 				c.Faults.Seed, c.Faults.Drop, c.Faults.Duplicate, c.Faults.Corrupt = seed, rng.IntN(8), rng.IntN(8), rng.IntN(8)
 				c.Faults.Reject = rng.IntN(8)
 				c.Faults.Truncate, c.BufferBytes = rng.IntN(3), 8<<10<<rng.IntN(6)

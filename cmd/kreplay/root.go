@@ -123,6 +123,7 @@ the ingestion path delivered to the lake.`,
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more to stderr")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "log nothing and show no progress")
 	root.AddCommand(a.runCommand(), a.captureCommand(), a.planCommand(), a.genCommand(), a.pushCommand(), a.verifyCommand(),
+		a.explainCommand(), a.selftestCommand(),
 		a.localCommand(), a.scenarioCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		describeArgs(c)

@@ -3,6 +3,9 @@ package generate
 import (
 	"bytes"
 	"maps"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +53,35 @@ func gather(t *rapid.T, p *Plan, s Slice) map[record.ID][]byte {
 		t.Fatalf("%d records in slice %v, counted %d", seq, s, p.Count(s))
 	}
 	return all
+}
+
+// Find gives each record as Records yields it, and nothing else.
+func TestFindIsOneOfRecords(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := scheduled(t, rapid.Uint64Range(0, 50).Draw(t, "speedup"))
+		s := Slice{Index: rapid.Uint64Range(1, 2).Draw(t, "worker"), Of: 2}
+		want := map[record.ID]record.Record{}
+		for r := range p.Records(s) {
+			want[r.ID] = r
+		}
+		ids := slices.Collect(maps.Keys(gather(t, p, Slice{})))
+		slices.SortFunc(ids, func(a, b record.ID) int { return strings.Compare(a.String(), b.String()) })
+		id := rapid.SampledFrom(ids).Draw(t, "id")
+		w, planned := want[id]
+		got, ok := p.Find(s, id, nil)
+		if ok != planned || !reflect.DeepEqual(got, w) {
+			t.Fatalf("Find(%v) = %+v, %v; want %+v, %v", id, got, ok, w, planned)
+		}
+		other := id
+		other.Copy += 2
+		if _, ok := p.Find(Slice{}, other, nil); ok {
+			t.Fatalf("%v is not planned and was found", other)
+		}
+		id.Run++
+		if _, ok := p.Find(Slice{}, id, nil); ok {
+			t.Fatalf("%v is another run's and was found", id)
+		}
+	})
 }
 
 // Law 1 across due order: the set of records of a paced run is that of an

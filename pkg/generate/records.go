@@ -52,6 +52,28 @@ func (p *Plan) Records(s Slice) iter.Seq[record.Record] {
 	}
 }
 
+// Find returns one planned record of a slice as it is sent, with its place in
+// the order of sending; false: the slice has no such record. It walks the order
+// up to there; more, if set, is asked now and then whether to go on after so many steps.
+func (p *Plan) Find(s Slice, id record.ID, more func(steps uint64) bool) (r record.Record, ok bool) {
+	if first, end := p.Range(s); id.Run != p.Tag || uint64(id.User) < first || uint64(id.User) >= end {
+		return record.Record{}, false
+	}
+	var seq uint64
+	p.walk(s, func(step Step, u *player) bool {
+		if step.User == id.User && step.Event == id.Event && step.Copy == id.Copy {
+			r = record.Record{
+				ID: id, Seq: seq, Due: step.Due, Data: p.append(nil, u.cohort, step.Event, &u.values),
+				PartitionKey: string(u.cohort.Program.Key(nil, int(step.Event), p.key, &u.values)),
+			}
+			ok = true
+		}
+		seq++
+		return !ok && (more == nil || seq%(1<<16) != 0 || more(seq))
+	})
+	return r, ok
+}
+
 // Append renders one record as it is sent.
 func (p *Plan) Append(dst []byte, user, event uint32) []byte {
 	v := p.Values(user)

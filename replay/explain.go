@@ -1,0 +1,228 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"kreplay/pkg/generate"
+	"kreplay/pkg/ledger"
+	"kreplay/pkg/object"
+	"kreplay/pkg/record"
+	"kreplay/pkg/template"
+)
+
+// ErrID is wrapped when an id names no record of the run directory.
+var ErrID = errors.New("no such record")
+
+// ExplainConfig says which record of which run to explain.
+type ExplainConfig struct {
+	Dir     string            // run directory
+	Copy    bool              // Dir was fetched from a copy, which may lag behind the run; see Fetch
+	ID      string            // as in differences.ndjson
+	Stages  map[string]string // where the stages lie; nil: as the manifest says
+	Quiet   time.Duration     // a stage has settled when nothing new came for this long; 0: as the scenario says
+	Workers int               // objects read at a time; 0: 2
+	Observe func(Progress)
+	Open    func(ctx context.Context, path string) (object.Store, io.Closer, error) // nil: every path is a directory
+}
+
+// A Life is all that is known of one planned record. Its JSON keys are stable.
+type Life struct {
+	ID       string      `json:"id"`
+	Run      string      `json:"run"`
+	Scenario string      `json:"scenario"`
+	Planned  PlannedLife `json:"planned"`
+	Ledger   LedgerLife  `json:"ledger"`
+	Stages   []StageLife `json:"stages"`
+}
+
+// PlannedLife is what the plan says of a record.
+type PlannedLife struct {
+	LogType      string     `json:"log_type"`
+	Cohort       string     `json:"cohort"`
+	User         uint32     `json:"user"`
+	UserID       []IDField  `json:"user_id"` // fields of the record that hold the user's id
+	Event        uint32     `json:"event"`
+	Events       int        `json:"events"` // of the user
+	Copy         uint16     `json:"copy,omitempty"`
+	EventTime    *time.Time `json:"event_time,omitempty"`
+	DueMS        *int64     `json:"due_ms,omitempty"` // since the schedule began; nil: there is no schedule
+	PartitionKey string     `json:"partition_key"`
+	Data         string     `json:"data"`  // as it was sent
+	Alike        int        `json:"alike"` // planned records with these bytes, this one included
+}
+
+// An IDField is a field that names the record's user.
+type IDField struct {
+	Path  string `json:"path"`
+	Value string `json:"value"` // as it stands in the JSON text
+}
+
+// LedgerLife is what the ledger knows of a record.
+type LedgerLife struct {
+	Seq      uint64 `json:"seq"`
+	Of       uint64 `json:"of"` // records of this run directory
+	Fate     string `json:"fate"`
+	Unknowns uint32 `json:"unknown_attempts"`
+	Code     string `json:"last_code,omitempty"`
+	// InWindow: the ledger has no end, and this record may have been in flight
+	// when it broke off.
+	InWindow bool `json:"in_window"`
+}
+
+// StageLife is what a stage holds of a record.
+type StageLife struct {
+	Name    string    `json:"name"`
+	Path    string    `json:"path"`
+	State   string    `json:"state,omitempty"` // empty: not known, as for records alike or a stage that could not be read
+	Err     string    `json:"error,omitempty"`
+	Objects int       `json:"objects"` // read
+	Older   int       `json:"older"`   // not read: they were there before the run began
+	Damaged int       `json:"damaged"` // unreadable spans, in any of which the record may be
+	Rows    []RowLife `json:"rows"`
+	More    int       `json:"more_rows"` // beyond MaxRows
+}
+
+// A RowLife is one row of a record.
+type RowLife struct {
+	Object    string            `json:"object"`
+	Offset    int64             `json:"offset"` // in decompressed bytes
+	Bytes     int               `json:"bytes"`
+	Modified  time.Time         `json:"modified"` // of the object
+	Intact    bool              `json:"intact"`
+	Misplaced bool              `json:"misplaced"`
+	Reason    string            `json:"reason,omitempty"` // of a rejected row
+	Changes   []generate.Change `json:"changes,omitempty"`
+}
+
+// MaxRows bounds how many rows of a record are named in one stage.
+const MaxRows = 1000
+
+// Explain tells one record's life. An id that names no record of the run
+// directory is [ErrID]; a stage that cannot be read is told in its StageLife.
+func Explain(ctx context.Context, cfg ExplainConfig) (*Life, error) {
+	if cfg.Open == nil {
+		cfg.Open = openDir
+	}
+	id, err := record.ParseID(cfg.ID)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w; ids stand in %s", ErrID, err, differencesFile)
+	}
+	res, err := open(cfg.Dir, cfg.Copy)
+	if err != nil {
+		return nil, err
+	}
+	m := res.Ledger.Manifest
+	slice := generate.Slice{Index: m.Worker.Index, Of: m.Worker.Of}
+	if err := whose(res.Plan, slice, id); err != nil {
+		return nil, err
+	}
+	e := &explainer{cfg: cfg, res: res, id: id}
+	if err := e.find(ctx, slice); err != nil {
+		return nil, err
+	}
+	stages := cfg.Stages
+	if stages == nil {
+		stages = m.Stages
+	}
+	e.life.Stages = []StageLife{}
+	for _, name := range sortedKeys(stages) {
+		s, err := e.stage(ctx, name, stages[name])
+		if err != nil {
+			return nil, err
+		}
+		e.life.Stages = append(e.life.Stages, s)
+	}
+	return &e.life, nil
+}
+
+// whose says why an id names no record of this run directory, if it does not.
+func whose(p *generate.Plan, s generate.Slice, id record.ID) error {
+	fault := func(format string, args ...any) error {
+		return fmt.Errorf("replay: %s: %w: %s", id, ErrID, fmt.Sprintf(format, args...))
+	}
+	if id.Run != p.Tag {
+		return fault("it is of run tag %08x, this run's is %08x: give the run directory in whose %s it stands", uint32(id.Run), uint32(p.Tag), differencesFile)
+	}
+	if uint64(id.User) >= p.Users {
+		return fault("the run has users 0 to %d", p.Users-1)
+	}
+	if c := p.Cohort(id.User); int(id.Event) >= c.Events {
+		return fault("user %d is of cohort %s and has events 0 to %d", id.User, c.Name, c.Events-1)
+	}
+	if first, end := p.Range(s); uint64(id.User) < first || uint64(id.User) >= end {
+		return fault("this is the run directory of worker %d of %d, users %d to %d: give that of the worker who sends user %d", s.Index, s.Of, first, end-1, id.User)
+	}
+	return nil
+}
+
+type explainer struct {
+	cfg  ExplainConfig
+	res  *Result
+	id   record.ID
+	life Life
+}
+
+// find tells what the plan and the ledger know.
+func (e *explainer) find(ctx context.Context, slice generate.Slice) error {
+	plan, led := e.res.Plan, e.res.Ledger
+	var steps atomic.Uint64
+	stop := watch(ctx, e.cfg.Observe, func() Progress {
+		return Progress{Phase: PhasePlan, Done: steps.Load(), Total: led.Manifest.Planned}
+	})
+	r, ok := plan.Find(slice, e.id, func(n uint64) bool { steps.Store(n); return ctx.Err() == nil })
+	if ok {
+		steps.Store(led.Manifest.Planned) // no more is asked for
+	}
+	stop()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !ok: // the id is sound but for its copy
+		return fmt.Errorf("replay: %s: %w: the record has no copy %d: take /%d off the id for the record itself", e.id, ErrID, e.id.Copy, e.id.Copy)
+	}
+	e.life = Life{
+		ID: e.id.String(), Run: led.Manifest.Run, Scenario: led.Manifest.Scenario,
+		Planned: planned(plan, r), Ledger: known(led, r.Seq),
+	}
+	return nil
+}
+
+func planned(p *generate.Plan, r record.Record) PlannedLife {
+	c := p.Cohort(r.ID.User)
+	l := PlannedLife{
+		LogType: p.LogType(r.ID), Cohort: c.Name, User: r.ID.User, UserID: []IDField{}, Event: r.ID.Event, Events: c.Events, Copy: r.ID.Copy,
+		PartitionKey: r.PartitionKey, Data: string(r.Data), Alike: p.Multiplicity(r.ID.User, uint32(c.Program.Class[r.ID.Event])),
+	}
+	_ = template.Walk(r.Data, func(f template.Field) error { // what we rendered, and as far as it can be read
+		if c.Program.UserKeys[string(f.Key)] {
+			l.UserID = append(l.UserID, IDField{f.Path(), string(r.Data[f.Start:f.End])})
+		}
+		return nil
+	})
+	if event := c.Program.Events[r.ID.Event]; event.HasTime {
+		t := time.Unix(0, event.Time).UTC().Add(time.Duration(p.Values(r.ID.User).Shift) * time.Second)
+		l.EventTime = &t
+	}
+	if p.Paced() {
+		ms := r.Due.Milliseconds()
+		l.DueMS = &ms
+	}
+	return l
+}
+
+func known(led *ledger.Account, seq uint64) LedgerLife {
+	l := LedgerLife{Seq: seq, Of: led.Manifest.Planned, Fate: record.Unsent.String()}
+	for s := range led.Fates() {
+		if seq < s.First+s.Count {
+			l.Fate, l.Unknowns, l.Code = s.Fate.String(), s.Unknowns, s.Code
+			l.InWindow = !led.Clean && seq < led.Next && s.Fate != record.Acked
+			break
+		}
+	}
+	return l
+}

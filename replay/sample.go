@@ -1,0 +1,275 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kreplay/pkg/generate"
+	"kreplay/pkg/lake"
+	"kreplay/pkg/ledger"
+	"kreplay/pkg/object"
+	"kreplay/pkg/object/dir"
+	"kreplay/pkg/record"
+)
+
+// Folders of the copies.
+const (
+	cleanDir    = "clean"
+	doctoredDir = "doctored"
+)
+
+// sample copies objects of the stage, byte for byte, with their times.
+func (t *trial) sample(ctx context.Context) error {
+	store, closer, err := t.cfg.Open(ctx, t.stage.Path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closer.Close() }()
+	list, err := t.draw(ctx, store)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(t.temp, cleanDir), 0o700); err != nil {
+		return err
+	}
+	left := int64(sampleBytes)
+	for _, info := range list {
+		if left -= info.Size; left < 0 && t.proof.Objects > 0 {
+			continue
+		}
+		from, err := store.Open(ctx, info.Key)
+		if err != nil {
+			return err
+		}
+		err = t.write(ctx, cleanDir, info, func(w io.Writer) error {
+			_, err := io.Copy(w, from)
+			return err
+		})
+		if err = errors.Join(err, from.Close()); err != nil {
+			return err
+		}
+		t.proof.Objects++
+	}
+	return nil
+}
+
+// draw picks objects of the run's time, all equally likely.
+func (t *trial) draw(ctx context.Context, store object.Store) (list []object.Info, err error) {
+	began := t.res.Ledger.Manifest.Started.Add(-clockSkew)
+	for info, err := range store.List(ctx, "") {
+		if err != nil {
+			return nil, err
+		}
+		if info.Modified.Before(began) {
+			continue
+		}
+		t.proof.Of++
+		if t.cfg.Objects == 0 || len(list) < t.cfg.Objects {
+			list = append(list, info)
+		} else if i := t.dice.IntN(t.proof.Of); i < len(list) {
+			list[i] = info
+		}
+	}
+	return list, nil
+}
+
+// write makes one object of a copy. Its time stays, for misplaced rows are told by it.
+func (t *trial) write(ctx context.Context, folder string, info object.Info, fill func(io.Writer) error) error {
+	root := filepath.Join(t.temp, folder)
+	store, err := dir.Open(root)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	w, err := store.Create(ctx, info.Key)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = w.Abort() }()
+	if err := fill(w); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return os.Chtimes(filepath.Join(root, filepath.FromSlash(info.Key)), info.Modified, info.Modified)
+}
+
+// eachRow reads a copy's objects one by one, in key order.
+func (t *trial) eachRow(ctx context.Context, folder string, open func(object.Info), row func(lake.Row) error, damage func(lake.Damage) error) error {
+	store, err := dir.Open(filepath.Join(t.temp, folder))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	for info, err := range store.List(ctx, "") {
+		if err != nil {
+			return err
+		}
+		open(info)
+		if _, err := lake.Scan(ctx, store, info.Key, row, damage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// class names records that render alike: a user, and the first such event.
+type class struct{ user, event uint32 }
+
+// sampled is one object of the sample.
+type sampled struct {
+	object.Info
+	rows, planned int
+	damaged       int   // unreadable spans
+	misplaced     bool  // its planned rows are, as it lies
+	tail          []tip // its last rows, at most maxTail
+}
+
+// tip is a row near an object's end.
+type tip struct {
+	class
+	offset int64
+	mine   bool // a record of this run directory
+	intact bool
+}
+
+const maxTail = 3
+
+// candidate is an intact row that a fault may be planted in.
+type candidate struct {
+	class
+	object string
+	offset int64
+	data   []byte
+}
+
+// survey looks at the sample and draws candidates, all rows equally likely.
+func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidate, err error) {
+	scratch := new(generate.Scratch)
+	first, end := t.res.Plan.Range(t.slice)
+	began := t.res.Ledger.Manifest.Started.Add(-clockSkew)
+	most, seen := 16*t.cfg.Faults, 0
+	err = t.eachRow(ctx, cleanDir, func(info object.Info) {
+		o := &sampled{Info: info}
+		o.misplaced = t.stage.Partitioned && !t.place.holds(info.Key, began, info.Modified.Add(clockSkew))
+		objects = append(objects, o)
+	}, func(r lake.Row) error {
+		o := objects[len(objects)-1]
+		m := t.res.Plan.Identify(r.Data, scratch)
+		mine := m.Kind == generate.Planned && uint64(m.User) >= first && uint64(m.User) < end
+		o.rows++
+		if m.Kind == generate.Planned {
+			o.planned++
+		}
+		if len(o.tail) == maxTail {
+			o.tail = slices.Delete(o.tail, 0, 1)
+		}
+		at := class{m.User, m.Event}
+		o.tail = append(o.tail, tip{at, r.Offset, mine, m.Intact})
+		if !mine || !m.Intact {
+			return nil
+		}
+		seen++
+		if len(pool) < most {
+			pool = append(pool, candidate{at, r.Object, r.Offset, bytes.Clone(r.Data)})
+		} else if i := t.dice.IntN(seen); i < most {
+			pool[i] = candidate{at, r.Object, r.Offset, bytes.Clone(r.Data)}
+		}
+		return nil
+	}, func(lake.Damage) error {
+		objects[len(objects)-1].damaged++
+		return nil
+	})
+	for _, o := range objects {
+		t.proof.Rows += uint64(o.rows)
+	}
+	return objects, pool, err
+}
+
+// standing is what the ledger and the sample know of a class.
+type standing struct {
+	fates           []ledger.Span // of its records
+	intact, mutated int           // its rows in the sample
+}
+
+// wanted are the classes that a fault may touch.
+func (t *trial) wanted(objects []*sampled, pool []candidate) map[class]*standing {
+	wanted := map[class]*standing{}
+	for _, c := range pool {
+		wanted[c.class] = &standing{}
+	}
+	for _, o := range objects {
+		for _, row := range o.tail {
+			if row.mine {
+				wanted[row.class] = &standing{}
+			}
+		}
+	}
+	return wanted
+}
+
+// fates gathers what the ledger knows of the wanted classes.
+func (t *trial) fates(ctx context.Context, wanted map[class]*standing) error {
+	next, stop := iter.Pull(t.res.Ledger.Fates())
+	defer stop()
+	users := map[uint32]bool{}
+	for c := range wanted {
+		users[c.user] = true
+	}
+	var span ledger.Span
+	seq := uint64(0)
+	for step := range t.res.Plan.Order(t.slice) {
+		for ok := true; ok && seq >= span.First+span.Count; {
+			if span, ok = next(); !ok {
+				span = ledger.Span{First: seq, Count: 1, Fate: record.Unsent}
+			}
+		}
+		if seq++; seq%(1<<16) == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !users[step.User] {
+			continue
+		}
+		event := uint32(t.res.Plan.Cohort(step.User).Program.Class[step.Event])
+		if s := wanted[class{step.User, event}]; s != nil {
+			s.fates = append(s.fates, span)
+		}
+	}
+	return nil
+}
+
+// count counts the rows of the wanted classes in the sample.
+func (t *trial) count(ctx context.Context, wanted map[class]*standing) error {
+	scratch := new(generate.Scratch)
+	return t.eachRow(ctx, cleanDir, func(object.Info) {}, func(r lake.Row) error {
+		m := t.res.Plan.Identify(r.Data, scratch)
+		s := wanted[class{m.User, m.Event}]
+		switch {
+		case m.Kind != generate.Planned || s == nil:
+		case m.Intact:
+			s.intact++
+		default:
+			s.mutated++
+		}
+		return nil
+	}, func(lake.Damage) error { return nil })
+}
+
+// elsewhere is a key of the stage where no object of the run belongs: in a folder
+// of another year, or in one that no pattern names.
+func (t *trial) elsewhere(key string) string {
+	folder := "kreplay-elsewhere"
+	if strings.Contains(t.place.pattern, "yyyy") {
+		folder = strings.Trim(t.place.at(t.res.Ledger.Manifest.Started.AddDate(-30, 0, 0)), "/")
+	}
+	return folder + "/" + path.Base(key)
+}
