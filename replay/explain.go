@@ -69,8 +69,8 @@ type LedgerLife struct {
 	Fate     string `json:"fate"`
 	Unknowns uint32 `json:"unknown_attempts"`
 	Code     string `json:"last_code,omitempty"`
-	// InWindow: the ledger has no end, and this record may have been in flight
-	// when it broke off.
+	// InWindow: it was in flight when the run broke off, or, in a copy of a run
+	// directory without its end, may have been sent since.
 	InWindow bool `json:"in_window"`
 }
 
@@ -220,7 +220,7 @@ func known(led *ledger.Account, seq uint64) LedgerLife {
 	for s := range led.Fates() {
 		if seq < s.First+s.Count {
 			l.Fate, l.Unknowns, l.Code = s.Fate.String(), s.Unknowns, s.Code
-			l.InWindow = !led.Clean && seq < led.Next && s.Fate != record.Acked
+			l.InWindow = s.Code == ledger.CodeCrash
 			break
 		}
 	}

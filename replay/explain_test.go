@@ -125,7 +125,8 @@ func TestExplainKnowsTheCrashWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kept := range []int{len(text) - 1, len(text) / 2, len(text) / 3} {
+	tried := 0
+	for kept := len(text) - 1; kept > 0 && tried < 2; kept-- {
 		if err := os.WriteFile(path, text[:kept], 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -133,6 +134,10 @@ func TestExplainKnowsTheCrashWindow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if led.Window == 0 {
+			continue
+		}
+		tried++
 		window := uint64(0)
 		for r := range l.res.Plan.Records(generate.Slice{}) {
 			if explain(t, l.dir, r.ID.String()).Ledger.InWindow {
@@ -142,6 +147,10 @@ func TestExplainKnowsTheCrashWindow(t *testing.T) {
 		if window != led.Window {
 			t.Errorf("%d of %d bytes: %d records in the window, the ledger counts %d", kept, len(text), window, led.Window)
 		}
+		kept -= 40 // another cut, of another frame
+	}
+	if tried == 0 {
+		t.Error("no cut leaves a record in flight")
 	}
 }
 

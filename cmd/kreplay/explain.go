@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -119,7 +120,10 @@ func writePlanned(b *strings.Builder, p replay.PlannedLife) {
 func writeLedger(b *strings.Builder, l replay.LedgerLife) {
 	fmt.Fprintf(b, "ledger   Seq %s of %s. ", report.Count(l.Seq), report.Count(l.Of))
 	attempts := ""
-	if l.Unknowns > 0 {
+	switch {
+	case l.Unknowns == math.MaxUint32: // as ledger.OpenCopy has it
+		attempts = " This copy of the ledger has no end: it may have been sent any number of times since."
+	case l.Unknowns > 0:
 		attempts = fmt.Sprintf(" %s of its attempts got no usable answer: each may have been stored.", report.Count(uint64(l.Unknowns)))
 	}
 	code := ""
@@ -137,7 +141,7 @@ func writeLedger(b *strings.Builder, l replay.LedgerLife) {
 		b.WriteString("Unknown" + code + ": it may be in the stream, or not." + attempts + "\n")
 	}
 	if l.InWindow {
-		b.WriteString("         The ledger has no end, and this record may have been in flight when it broke off.\n")
+		b.WriteString("         It was in flight when the run broke off, or may have been: the ledger ends before the answer.\n")
 	}
 }
 
