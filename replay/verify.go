@@ -9,8 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,33 +122,6 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	}
 	res.Samples, res.Total = list.samples, list.total
 	return res, list.close()
-}
-
-// judged lists the stages in the order in which they are judged: the error
-// stage first, because the others have to know which records it holds.
-func judged(stages map[string]string) []string {
-	names := sortedKeys(stages)
-	if i := slices.Index(names, errorStage); i > 0 {
-		names = slices.Insert(slices.Delete(names, i, i+1), 0, errorStage)
-	}
-	return names
-}
-
-// within returns the prefixes of keys below which, in a stage, another one lies:
-// Firehose writes error records into the bucket that it delivers to.
-func within(stages map[string]string, name string) (prefixes []string) {
-	for _, other := range sortedKeys(stages) {
-		below, ok := strings.CutPrefix(stages[other], strings.TrimSuffix(stages[name], "/")+"/")
-		if below = strings.Trim(below, "/"); ok && below != "" {
-			prefixes = append(prefixes, below+"/")
-		}
-	}
-	return prefixes
-}
-
-// elsewhere says whether an object belongs to a stage that lies within this one.
-func (v *verifier) elsewhere(key string) bool {
-	return slices.ContainsFunc(v.within, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
