@@ -130,12 +130,15 @@ func Explain(ctx context.Context, cfg ExplainConfig) (*Life, error) {
 		stages = m.Stages
 	}
 	e.life.Stages = []StageLife{}
-	for _, name := range sortedKeys(stages) {
+	for _, name := range judged(stages) {
 		s, err := e.stage(ctx, name, stages[name])
 		if err != nil {
 			return nil, err
 		}
 		e.life.Stages = append(e.life.Stages, s)
+	}
+	if len(e.life.Stages) > 0 && e.life.Stages[0].Name == errorStage { // told last, as verify does
+		e.life.Stages = append(e.life.Stages[1:], e.life.Stages[0])
 	}
 	return &e.life, nil
 }
