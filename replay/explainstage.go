@@ -110,6 +110,9 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 		s.out.Damaged++
 		return nil
 	}
+	if said := s.res.Job.stage(s.out.Name); said.Payload != "" {
+		row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage)
+	}
 	_, err := lake.Scan(ctx, s.store, info.Key, row, damage)
 	return err
 }

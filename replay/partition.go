@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"kreplay/pkg/scenario"
 )
 
 // A partition says below which folder an object belongs by the time at which it
@@ -65,11 +67,14 @@ func (p partition) holds(key string, from, to time.Time) bool {
 const clockSkew = 5 * time.Minute
 
 // partition is what the scenario says of a stage's folders.
-func (j *Job) partition(stage string) string {
+func (j *Job) partition(stage string) string { return j.stage(stage).Partition }
+
+// stage is what the scenario says of a stage; the zero Stage: nothing.
+func (j *Job) stage(name string) scenario.Stage {
 	for _, s := range j.Scenario.Stages {
-		if s.Name == stage {
-			return s.Partition
+		if s.Name == name {
+			return s
 		}
 	}
-	return ""
+	return scenario.Stage{}
 }

@@ -304,6 +304,9 @@ func (v *verifier) scanObject(ctx context.Context, info object.Info, acc *accoun
 		acc.Damage()
 		return v.list.add(Named{v.stage.Name, damaged(d)})
 	}
+	if said := v.res.Job.stage(v.stage.Name); said.Payload != "" {
+		row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage)
+	}
 	_, err := lake.Scan(ctx, v.store, info.Key, row, damage)
 	return err
 }

@@ -35,6 +35,7 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 
 type embeddedTarget struct {
 	listen, lake string
+	prefix       string // below the lake; empty: as Firehose's own
 	buckets      []string
 	streams      []local.StreamSpec
 	records      uint64 // expected in total: planted faults are spread over them
@@ -47,7 +48,7 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	}
 	faults.Of = int(min(to.records, math.MaxInt32))
 	cfg := local.Config{
-		Streams: to.streams, Lake: to.lake, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Gzip: !e.noGzip, Faults: faults,
+		Streams: to.streams, Lake: to.lake, Prefix: to.prefix, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Gzip: !e.noGzip, Faults: faults,
 	}
 	switch e.limits {
 	case "aws":

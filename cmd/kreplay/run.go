@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -177,7 +179,9 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	if err != nil {
 		return err
 	}
-	pipe, err := r.emb.start(ctx, embeddedTarget{listen: "127.0.0.1:0", lake: lake, streams: []local.StreamSpec{{Name: name, Shards: localShards, Tags: map[string]string{allowTag: "true"}}}, records: plan.Total()})
+	to := embeddedTarget{listen: "127.0.0.1:0", lake: lake, prefix: rawPartition(job), records: plan.Total()}
+	to.streams = []local.StreamSpec{{Name: name, Shards: localShards, Tags: map[string]string{allowTag: "true"}}}
+	pipe, err := r.emb.start(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -187,8 +191,23 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	if r.emb.limits == "aws" {
 		cfg.Push.Target.Shards = client.Shards
 	}
-	cfg.Push.Stages = map[string]string{"raw": lake}
+	errorsOf := filepath.Join(lake, "errors") // where the deliverer leaves what it rejects
+	if err := os.MkdirAll(errorsOf, 0o755); err != nil {
+		return fmt.Errorf("error stage: %w", err)
+	}
+	cfg.Push.Stages = map[string]string{"raw": lake, "dlq": errorsOf}
 	return r.finish(ctx, job, cfg)
+}
+
+// rawPartition is the prefix at which the embedded deliverer is to write, so
+// that records lie where the scenario says they belong.
+func rawPartition(job *replay.Job) string {
+	for _, s := range job.Scenario.Stages {
+		if s.Name == "raw" && s.Partition != "" {
+			return strings.TrimSuffix(s.Partition, "/") + "/"
+		}
+	}
+	return ""
 }
 
 // listenLoopback refuses any other address: what is served has no authentication.

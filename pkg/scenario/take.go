@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -195,6 +196,28 @@ func somePercentage(n node) (Share, error) {
 func order(n node) (Order, error) {
 	i, err := oneOf(n, "none", "user")
 	return Order(i), err
+}
+
+// takePayload and takeEncoding are of the stages that hold records: those of dlq
+// are wrapped as the service does it.
+func takePayload(s *draft, n node) (err error) {
+	st := last(s.Stages)
+	if st.Name == "dlq" {
+		return errors.New("payload: dlq holds error records, whose form is known: leave it out")
+	}
+	if st.Payload, err = plainText(n); err == nil && strings.ContainsAny(st.Payload, "*{}") {
+		err = fmt.Errorf("%s: want one field, without * and {}", quote(st.Payload))
+	}
+	if err == nil {
+		err = fieldPattern(st.Payload)
+	}
+	return err
+}
+
+func takeEncoding(s *draft, n node) error {
+	i, err := oneOf(n, "text", "base64")
+	last(s.Stages).Base64 = i == 1
+	return err
 }
 
 func takeEmpty(s *draft, n node) error {
