@@ -43,7 +43,8 @@ func TestResumeAfterKills(t *testing.T) {
 					t.Errorf("%s (%s): %d delivered, %d missing, %d duplicates by the pipeline; want pass, %d, none, none",
 						rep.Verdict, rep.Reasons, tally.Delivered, tally.Missing, tally.Pipeline, want)
 				}
-				if led := res.Ledger; !led.Clean || led.Segments != int(n)+1 || led.Window > n*killedSenders*batch.MaxRecords {
+				// What the server still reads of a killed sender may kill the next before it has begun.
+				if led := res.Ledger; !led.Clean || led.Segments < 2 || led.Segments > int(n)+1 || led.Window > n*killedSenders*batch.MaxRecords {
 					t.Errorf("clean %v, %d segments, window %d after %d kills", led.Clean, led.Segments, led.Window, n)
 				}
 				killed.Add(n)
