@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -130,12 +131,20 @@ func Explain(ctx context.Context, cfg ExplainConfig) (*Life, error) {
 		stages = m.Stages
 	}
 	e.life.Stages = []StageLife{}
-	for _, name := range sortedKeys(stages) {
+	names := sortedKeys(stages)
+	if i := slices.Index(names, errorStage); i >= 0 { // first, because what it holds decides the state elsewhere; told last
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, errorStage)
+	}
+	for _, name := range names {
 		s, err := e.stage(ctx, name, stages[name])
 		if err != nil {
 			return nil, err
 		}
+		e.rejected = e.rejected || name == errorStage && len(s.Rows) > 0
 		e.life.Stages = append(e.life.Stages, s)
+	}
+	if len(names) > 0 && names[0] == errorStage {
+		e.life.Stages = append(e.life.Stages[1:], e.life.Stages[0])
 	}
 	return &e.life, nil
 }
@@ -165,6 +174,8 @@ type explainer struct {
 	res  *Result
 	id   record.ID
 	life Life
+
+	rejected bool // the error stage holds it
 }
 
 // find tells what the plan and the ledger know.

@@ -165,6 +165,8 @@ func (s *search) state() string {
 		return ""
 	case rows > 0:
 		return "mutated"
+	case s.rejected:
+		return "rejected"
 	}
 	switch s.life.Ledger.Fate {
 	case record.Acked.String():
