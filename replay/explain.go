@@ -130,14 +130,16 @@ func Explain(ctx context.Context, cfg ExplainConfig) (*Life, error) {
 		stages = m.Stages
 	}
 	e.life.Stages = []StageLife{}
-	for _, name := range judged(stages) {
+	names := judged(stages)
+	for _, name := range names {
 		s, err := e.stage(ctx, name, stages[name])
 		if err != nil {
 			return nil, err
 		}
+		e.rejected = e.rejected || name == errorStage && len(s.Rows) > 0
 		e.life.Stages = append(e.life.Stages, s)
 	}
-	if len(e.life.Stages) > 0 && e.life.Stages[0].Name == errorStage { // told last, as verify does
+	if len(names) > 0 && names[0] == errorStage { // told last, as verify does
 		e.life.Stages = append(e.life.Stages[1:], e.life.Stages[0])
 	}
 	return &e.life, nil
@@ -168,6 +170,8 @@ type explainer struct {
 	res  *Result
 	id   record.ID
 	life Life
+
+	rejected bool // the error stage holds it
 }
 
 // find tells what the plan and the ledger know.

@@ -172,8 +172,9 @@ func TestExplainRefusesIDs(t *testing.T) {
 	}
 }
 
-// A record in the error stage is found inside its error record, with the reason;
-// objects that were there before the run are not read.
+// A record in the error stage is found inside its error record, with the reason,
+// and is rejected where it is not delivered; objects that were there before the run
+// are not read.
 func TestExplainReadsErrorRecords(t *testing.T) {
 	l := play(t, 3, func(*local.Config) {})
 	errorsDir := t.TempDir()
@@ -192,12 +193,12 @@ func TestExplainReadsErrorRecords(t *testing.T) {
 	if err := os.Chtimes(old, before, before); err != nil {
 		t.Fatal(err)
 	}
-	life, err := replay.Explain(t.Context(), replay.ExplainConfig{Dir: l.dir, ID: id, Stages: map[string]string{"dlq": errorsDir}})
+	life, err := replay.Explain(t.Context(), replay.ExplainConfig{Dir: l.dir, ID: id, Stages: map[string]string{"dlq": errorsDir, "raw": t.TempDir()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := life.Stages[0]
-	if s.State != "rejected" || s.Objects != 1 || s.Older != 1 || len(s.Rows) != 1 || !s.Rows[0].Intact || s.Rows[0].Reason != "Lambda.FunctionError: out of memory" {
-		t.Errorf("want one rejected row, intact, with its reason, of the newer object: %+v", s)
+	s := life.Stages[1]
+	if raw := life.Stages[0]; raw.Name != "raw" || raw.State != "rejected" || s.State != "rejected" || s.Objects != 1 || s.Older != 1 || len(s.Rows) != 1 || !s.Rows[0].Intact || s.Rows[0].Reason != "Lambda.FunctionError: out of memory" {
+		t.Errorf("want one rejected row, intact, with its reason, of the newer object: %+v", life.Stages)
 	}
 }

@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/base64"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidwall/gjson"
 
 	"kreplay/pkg/generate"
 	"kreplay/pkg/lake"
@@ -93,16 +89,11 @@ func (s *search) run(ctx context.Context) error {
 func (s *search) object(ctx context.Context, info object.Info) error {
 	scratch := new(generate.Scratch)
 	want := bytes.TrimSuffix([]byte(s.life.Planned.Data), []byte("\n"))
-	row := func(r lake.Row) error {
-		data, reason := r.Data, ""
-		if s.out.Name == errorStage {
-			data, reason = rejected(r.Data)
-		}
-		m := s.res.Plan.Identify(data, scratch)
+	look := func(r lake.Row, reason string) {
+		m := s.res.Plan.Identify(r.Data, scratch)
 		if m.Kind == generate.Planned && m.User == s.id.User && m.Event == s.class {
-			s.found(info, r, RowLife{Intact: m.Intact, Bytes: len(data), Reason: reason, Changes: generate.Changes(want, data)})
+			s.found(info, r, RowLife{Intact: m.Intact, Bytes: len(r.Data), Reason: reason, Changes: generate.Changes(want, r.Data)})
 		}
-		return nil
 	}
 	damage := func(lake.Damage) error {
 		s.mu.Lock()
@@ -110,6 +101,11 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 		s.out.Damaged++
 		return nil
 	}
+	if s.out.Name == errorStage {
+		_, err := lake.Rejections(ctx, s.store, info.Key, func(r lake.Rejection) error { look(r.Row, why(r)); return nil }, damage)
+		return err
+	}
+	row := func(r lake.Row) error { look(r, ""); return nil }
 	if said := s.res.Job.stage(s.out.Name); said.Payload != "" {
 		row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage)
 	}
@@ -127,24 +123,6 @@ func (s *search) found(info object.Info, r lake.Row, row RowLife) {
 		return
 	}
 	s.out.Rows = append(s.out.Rows, row)
-}
-
-// rejected returns the record that an error record of Firehose holds, and why it
-// was rejected; a row that is none is returned as it is.
-// https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html
-func rejected(row []byte) (data []byte, reason string) {
-	raw := gjson.GetBytes(row, "rawData")
-	data, err := base64.StdEncoding.DecodeString(raw.Str)
-	if err != nil || raw.Str == "" {
-		return row, ""
-	}
-	var why []string
-	for _, key := range [...]string{"errorCode", "lastErrorCode", "errorMessage", "lastErrorMessage"} { // of a transform, of a conversion
-		if text := gjson.GetBytes(row, key).String(); text != "" {
-			why = append(why, text)
-		}
-	}
-	return bytes.TrimRight(data, "\r\n"), strings.Join(why, ": ")
 }
 
 // state is the record's state in the stage as read (law 4). Records alike share
@@ -168,6 +146,8 @@ func (s *search) state() string {
 		return ""
 	case rows > 0:
 		return "mutated"
+	case s.rejected:
+		return "rejected"
 	}
 	switch s.life.Ledger.Fate {
 	case record.Acked.String():

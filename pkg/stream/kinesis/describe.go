@@ -39,7 +39,7 @@ func (c *Client) Describe(ctx context.Context) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var res *sdk.DescribeStreamSummaryOutput
-	err := c.read(func(again func(*sdk.Options)) (err error) {
+	err := c.read(ctx, func(again func(*sdk.Options)) (err error) {
 		res, err = c.api.DescribeStreamSummary(ctx, &sdk.DescribeStreamSummaryInput{StreamName: &c.stream}, again)
 		return err
 	})
@@ -76,7 +76,7 @@ func (c *Client) tags(ctx context.Context) (map[string]string, error) {
 	in := &sdk.ListTagsForStreamInput{StreamName: &c.stream}
 	for {
 		var page *sdk.ListTagsForStreamOutput
-		err := c.read(func(again func(*sdk.Options)) (err error) {
+		err := c.read(ctx, func(again func(*sdk.Options)) (err error) {
 			page, err = c.api.ListTagsForStream(ctx, in, again)
 			return err
 		})
@@ -102,7 +102,7 @@ func (c *Client) Shards(ctx context.Context) ([]stream.Shard, error) {
 	in := &sdk.ListShardsInput{StreamName: &c.stream, ShardFilter: &types.ShardFilter{Type: types.ShardFilterTypeAtLatest}}
 	for {
 		var page *sdk.ListShardsOutput
-		err := c.read(func(again func(*sdk.Options)) (err error) {
+		err := c.read(ctx, func(again func(*sdk.Options)) (err error) {
 			page, err = c.api.ListShards(ctx, in, again)
 			return err
 		})
@@ -142,7 +142,10 @@ func shardOf(s types.Shard) (shard stream.Shard, err error) {
 
 // read makes a call that changes nothing, so that the SDK may repeat it when it
 // is throttled, and that is made once more when credentials had expired.
-func (c *Client) read(call func(again func(*sdk.Options)) error) error {
+func (c *Client) read(ctx context.Context, call func(again func(*sdk.Options)) error) error {
+	if err := c.control.Wait(ctx); err != nil {
+		return fmt.Errorf("stream %q: %w", c.stream, err)
+	}
 	again := func(o *sdk.Options) { o.Retryer = retry.NewStandard() }
 	for {
 		age := c.keys.age()

@@ -13,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"golang.org/x/time/rate"
 
 	"kreplay/pkg/record"
 )
@@ -35,9 +36,16 @@ type Options struct {
 	Timeout  time.Duration // of one call, after which its fate is unknown; 0: 30 s
 }
 
+// controlPerSecond is how often the stream is asked about itself, at most. An
+// account has 20 DescribeStreamSummary a second for all who ask
+// (aws-sdk-go-v2 kinesis, api_op_DescribeStreamSummary.go), and a reshard makes
+// every worker ask at once.
+const controlPerSecond = 5
+
 // A Client puts records into one stream, one attempt a call. Its Put keeps the
 // contract of stream.Sink. It is safe for concurrent use.
 type Client struct {
+	control  *rate.Limiter // of calls about the stream
 	api      *sdk.Client
 	http     *http.Client
 	keys     keys
@@ -59,7 +67,7 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 	if !ok {
 		base = awshttp.NewBuildableClient()
 	}
-	c := &Client{stream: stream, region: cfg.Region, endpoint: aws.ToString(cfg.BaseEndpoint), timeout: o.Timeout}
+	c := &Client{control: rate.NewLimiter(controlPerSecond, controlPerSecond), stream: stream, region: cfg.Region, endpoint: aws.ToString(cfg.BaseEndpoint), timeout: o.Timeout}
 	c.http = &http.Client{ // on a copy of the transport: the SDK would hide the one in use from Close
 		Transport:     transport(base.GetTransport(), o.Requests),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
