@@ -4,6 +4,7 @@ package replay_test
 
 import (
 	"fmt"
+	"iter"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -54,13 +55,13 @@ func BenchmarkPush(b *testing.B) {
 	b.Run("sdk", func(b *testing.B) {
 		pipe := start(b, local.Config{Retain: 32 << 20}, nil)
 		client := sdk.NewFromConfig(sdkConfig(pipe.URL()))
-		perRecord(b, len(recs), size, func() { plainLoop(b, client, recs) })
+		perRecord(b, len(recs), size, func() { plainLoop(b, client, slices.Values(recs)) })
 		b.ReportMetric(float64(stored(pipe)-b.N*len(recs)), "extra")
 	})
 }
 
 // plainLoop is what one writes with the SDK alone.
-func plainLoop(b *testing.B, client *sdk.Client, recs []record.Record) {
+func plainLoop(b *testing.B, client *sdk.Client, recs iter.Seq[record.Record]) {
 	requests := make(chan []record.Record)
 	var senders sync.WaitGroup
 	for range benchInFlight {
@@ -76,7 +77,14 @@ func plainLoop(b *testing.B, client *sdk.Client, recs []record.Record) {
 			}
 		})
 	}
-	for part := range slices.Chunk(recs, batch.MaxRecords) {
+	part := make([]record.Record, 0, batch.MaxRecords)
+	for r := range recs {
+		if part = append(part, r); len(part) == batch.MaxRecords {
+			requests <- part
+			part = make([]record.Record, 0, batch.MaxRecords)
+		}
+	}
+	if len(part) > 0 {
 		requests <- part
 	}
 	close(requests)

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+
 	"kreplay/pkg/generate"
 	"kreplay/pkg/local"
 	"kreplay/pkg/record"
@@ -125,6 +127,20 @@ func BenchmarkPushClient(b *testing.B) {
 			b.ReportMetric(float64(size.Size())/(40*users), "ledger-B/record")
 		})
 	}
+}
+
+// The SDK's own loop beside it: the same records out of the same generator, with
+// no account of what became of them.
+func BenchmarkPushClientSDK(b *testing.B) {
+	const users = 10_000
+	client := sdk.NewFromConfig(sdkConfig(elsewhere(b)))
+	job := wide(b, users)
+	plan, err := job.Plan(generate.Run{ID: "sdk"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	perRecord(b, 40*users, 40*users*400, func() { plainLoop(b, client, plan.Records(generate.Slice{})) })
+	b.ReportMetric(peak(b), "MB-peak")
 }
 
 // At the shards' limits, and where shards throttle at a quarter of them: what
