@@ -365,7 +365,7 @@ func TestSlip(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, reasons := verdictOf(&replay.Result{Job: job, Ledger: led, Stats: stats})
+				_, reasons := verdictOf(&replay.Result{Job: job, Ledger: &replay.Ledgers{Manifest: led.Manifest, Workers: []*ledger.Account{led}, Segments: led.Segments}, Stats: stats})
 				if got := strings.Join(reasons, "; "); strings.Contains(got, "max_slip") != (tc.want != "") {
 					t.Errorf("slip %+v: %q, want %q", stats.Slip, got, tc.want)
 				}
