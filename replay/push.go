@@ -37,6 +37,7 @@ type Target struct {
 type PushConfig struct {
 	Dir     string    // run directory; must not hold a ledger
 	Resume  bool      // Dir is a run that did not end: send what is not acked. RunID, Anchor, Slice and Stages are the run's
+	Copy    bool      // with Resume: Dir was fetched from a copy, which may lag behind what was sent; see Fetch
 	RunID   string    // empty: a fresh one
 	Anchor  time.Time // of the run; zero: so that the last event is just before now
 	Slice   generate.Slice

@@ -52,7 +52,7 @@ func spoiled(t *testing.T) crew {
 	t.Helper()
 	c := newCrew(t)
 	pipe := start(t, local.Config{Lake: c.lake, BufferInterval: time.Hour, BufferBytes: 64 << 10, Gzip: true,
-		Faults: local.Faults{Seed: 7, Of: 40 * crewUsers, Drop: 9, Duplicate: 8, Corrupt: 7, Truncate: 1}}, nil)
+		Faults: local.Faults{Seed: 7, Of: 40 * crewUsers, Drop: 9, Duplicate: 60, Corrupt: 7, Truncate: 1}}, nil)
 	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
 	cfg := pushConfig(filepath.Join(c.dir, "alone"), client, c.lake)
@@ -93,7 +93,7 @@ func TestManyWorkersAreOneRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tally := want.Stages[0].Tally; tally.Missing < 9 || tally.Pipeline != 8 || tally.Mutated != 7 || tally.Damaged == 0 {
+	if tally := want.Stages[0].Tally; tally.Missing < 9 || tally.Pipeline == 0 || tally.Mutated != 7 || tally.Damaged == 0 {
 		t.Fatalf("%+v: the lake is not as planted", tally)
 	}
 	for _, n := range []uint64{1, 2, 8, 50} { // also more workers than users
