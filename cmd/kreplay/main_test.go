@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kreplay/pkg/local"
+	"kreplay/pkg/report"
 )
 
 func TestMain(m *testing.M) {
@@ -46,10 +48,36 @@ func TestScripts(t *testing.T) {
 		}
 		e.Setenv("LAKE", lake)
 		return nil
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "upload": upload, "download": download}, Condition: func(cond string) (bool, error) {
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "upload": upload, "download": download, "sametally": sameTally}, Condition: func(cond string) (bool, error) {
 		_, err := os.Stat("../../../shared/data/activity-lake")
 		return cond == "lake" && err == nil, nil
 	}})
+}
+
+// sameTally compares the account in two JSON reports: verdict, stages, log types.
+func sameTally(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sametally REPORT REPORT")
+	}
+	var tallies [2]string
+	for i, name := range args {
+		var rep report.Report
+		if err := json.Unmarshal([]byte(ts.ReadFile(name)), &rep); err != nil {
+			ts.Fatalf("%s: %v", name, err)
+		}
+		rep.Expectations = slices.Clone(rep.Expectations)
+		for i := range rep.Expectations {
+			rep.Expectations[i].Seconds = 0
+		}
+		text, err := json.MarshalIndent([]any{rep.Verdict, rep.Reasons, rep.Run.Digest, rep.Run.Anchor, rep.Push.Planned, rep.Push.Acked, rep.Stages, rep.LogTypes, rep.Expectations}, "", " ")
+		if err != nil {
+			ts.Fatalf("%v", err)
+		}
+		tallies[i] = string(text)
+	}
+	if tallies[0] != tallies[1] {
+		ts.Fatalf("%s:\n%s\n%s:\n%s", args[0], tallies[0], args[1], tallies[1])
+	}
 }
 
 // serve runs `kreplay local` until the script ends and puts its URL in $ENDPOINT.

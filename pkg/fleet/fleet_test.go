@@ -108,29 +108,6 @@ func TestNonsenseIsAnError(t *testing.T) {
 	}
 }
 
-// The parts of a budget add up to it and are as equal as whole numbers can be;
-// no limit stays none, and nobody is left without one.
-func TestSharesAddUp(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		of := rapid.Uint64Range(1, 500).Draw(t, "of")
-		total := rapid.Uint64Range(0, 100_000).Draw(t, "total")
-		var sum uint64
-		for i := range of {
-			part, err := Member{Index: i + 1, Of: of}.Share("rate", total)
-			if refused := total > 0 && total < of; (err != nil) != refused {
-				t.Fatalf("%d among %d: %v", total, of, err)
-			}
-			if err == nil && (part < total/of || part > total/of+1 || part == 0 && total > 0) {
-				t.Fatalf("worker %d of %d gets %d of %d", i+1, of, part, total)
-			}
-			sum += part
-		}
-		if sum != total && (total == 0 || total >= of) {
-			t.Errorf("%d workers share %d, and get %d", of, total, sum)
-		}
-	})
-}
-
 // Workers that start at once describe the stream one by one, four a second at
 // most unless they are so many that the last would wait too long.
 func TestDescribeTakesTurns(t *testing.T) {
