@@ -274,6 +274,9 @@ func (p *pusher) fresh(c *cobra.Command, args []string) (*replay.Job, replay.Pus
 	if cfg.RunID == "" {
 		cfg.RunID = replay.NewRunID(time.Now())
 	}
+	if err := checkRunID(cfg.RunID); err != nil {
+		return nil, cfg, err
+	}
 	if p.me.Of > 1 || p.me.Attempt > 1 {
 		job, cfg, err := p.retried(c.Context(), cfg)
 		if job != nil || err != nil {

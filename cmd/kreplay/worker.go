@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"kreplay/pkg/generate"
@@ -19,15 +20,16 @@ import (
 // place is where the run directory of this process lies: that of a worker is
 // below that of its run.
 func (p *pusher) place(id string) string {
+	dir := named(p.dir, id)
 	switch {
 	case p.me.Of <= 1:
-		return p.dir
-	case p.dir == "":
+		return dir
+	case dir == "":
 		return filepath.Join("runs", id, p.me.Name())
-	case inS3(p.dir):
-		return p.dir + "/" + p.me.Name()
+	case inS3(dir):
+		return strings.TrimRight(dir, "/") + "/" + p.me.Name()
 	}
-	return filepath.Join(p.dir, p.me.Name())
+	return filepath.Join(dir, p.me.Name())
 }
 
 // anchor is the same for all workers, or there is none: what one of them would
