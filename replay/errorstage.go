@@ -86,11 +86,11 @@ type errorCounts struct{ objects, rejected, strangers, foreign, damaged atomic.U
 
 // errorReader reads one object of the error stage.
 type errorReader struct {
-	v          *verifier
-	seen       *errorCounts
-	info       object.Info
-	scratch    generate.Scratch
-	ours       bool   // it holds a record of this run, or what may be one
+	v       *verifier
+	seen    *errorCounts
+	info    object.Info
+	scratch generate.Scratch
+	ours    bool // it holds a record of this run, or what may be one
 }
 
 // read names each record of this run that the object holds. An object of other
