@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +17,7 @@ import (
 	"kreplay/pkg/local"
 	"kreplay/pkg/record"
 	"kreplay/pkg/report"
+	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
 )
@@ -113,11 +115,37 @@ func TestManyWorkersAreOneRun(t *testing.T) {
 			if diff := cmp.Diff(named(want), named(got)); diff != "" {
 				t.Errorf("%d workers: differences of one (-), of all (+):\n%s", n, diff)
 			}
+			checkSums(t, got.Ledger)
 			a, b := want.Report(), got.Report()
 			if a.Verdict != b.Verdict || !cmp.Equal(a.Reasons, b.Reasons) || b.Push.Planned != 40*crewUsers || b.Push.Acked != a.Push.Acked {
 				t.Errorf("%d workers: %s %v, %+v; want %s %v, %+v", n, b.Verdict, b.Reasons, b.Push, a.Verdict, a.Reasons, a.Push)
 			}
 		}
+	}
+}
+
+// checkSums holds what is said of the run against what the workers say: it began
+// with the first of them, ended with the last, and did what they did together.
+func checkSums(t *testing.T, l *replay.Ledgers) {
+	t.Helper()
+	want := replay.Ledgers{Manifest: l.Workers[0].Manifest, Clean: true}
+	for _, a := range l.Workers {
+		if a.Manifest.Started.Before(want.Manifest.Started) {
+			want.Manifest.Started = a.Manifest.Started
+		}
+		if a.Ended.After(want.Ended) {
+			want.Ended = a.Ended
+		}
+		want.Attempts.Requests += a.Attempts.Requests
+		want.Attempts.Acked += a.Attempts.Acked
+		want.Segments += a.Segments
+	}
+	if !l.Manifest.Started.Equal(want.Manifest.Started) || !l.Ended.Equal(want.Ended) || l.Attempts != want.Attempts || l.Segments != want.Segments || !l.Clean {
+		t.Errorf("from %v to %v, %+v in %d segments, clean %v; want %v to %v, %+v in %d", l.Manifest.Started, l.Ended, l.Attempts, l.Segments, l.Clean,
+			want.Manifest.Started, want.Ended, want.Attempts, want.Segments)
+	}
+	if err := l.Check(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -235,6 +263,39 @@ func TestStrangersAreNotOneRun(t *testing.T) {
 					t.Errorf("%v, want %q", err, want)
 				}
 			}
+		})
+	}
+}
+
+// The limits are those of the whole run, and of each shard: a worker of four
+// takes a quarter of them, however few of the others there are.
+func TestWorkersShareTheLimits(t *testing.T) {
+	shards := func(context.Context) ([]stream.Shard, error) {
+		last, err := stream.ParseHashKey("340282366920938463463374607431768211455")
+		return []stream.Shard{{ID: "shardId-000000000000", Last: last}}, err
+	}
+	for name, tc := range map[string]struct {
+		users int
+		set   []string
+		paced func(context.Context) ([]stream.Shard, error)
+	}{
+		"rate":       {840, []string{"stream.limits.rate=4k/s"}, nil},        // 8,400 records of 33,600 at 1,000/s
+		"bytes":      {840, []string{"stream.limits.bytes=920kB/s"}, nil},    // 230 bytes a record
+		"shards":     {208, nil, shards},                                     // 2,080 records at 250/s
+		"half shard": {104, []string{"stream.limits.per_shard=50%"}, shards}, // 1,040 records at 125/s
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := pushConfig(filepath.Join(t.TempDir(), "run"), acks, "lake")
+				cfg.Slice, cfg.Target.Shards = generate.Slice{Index: 2, Of: 4}, tc.paced
+				begun := time.Now()
+				if _, err := replay.Push(t.Context(), smoke(t, tc.users, tc.set...), cfg); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(begun); took < 7500*time.Millisecond || took > 9*time.Second {
+					t.Errorf("took %v, want about 8.3 s", took)
+				}
+			})
 		})
 	}
 }
