@@ -17,6 +17,8 @@ import (
 
 	"kreplay/pkg/local"
 	"kreplay/pkg/object/s3"
+	"kreplay/pkg/stream/kinesis"
+	"kreplay/replay"
 )
 
 // pipeline serves a stream that is not ours, one that is, and buckets.
@@ -206,6 +208,41 @@ func TestNoProcessIsStarted(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		if from, imports, _ := strings.Cut(strings.TrimSpace(line), " "); strings.Contains(" "+imports+" ", " os/exec ") {
 			t.Errorf("%s imports os/exec", from)
+		}
+	}
+}
+
+// Before a push to AWS the account and the region are shown; a stream in another
+// region than requests are signed for is not written to.
+func TestAccountAndRegionAreShown(t *testing.T) {
+	info := kinesis.Info{Name: "actions", ARN: "arn:aws:kinesis:eu-west-1:111122223333:stream/actions", Mode: "PROVISIONED", OpenShards: 4}
+	for _, tc := range []struct {
+		endpoint, given, region string
+		quiet                   bool
+		says                    string
+		guarded                 bool
+	}{
+		{"", "actions", "eu-west-1", false, "stream actions of account 111122223333 in eu-west-1: provisioned, 4 shards\n", false},
+		{"", info.ARN, "eu-west-1", false, "stream actions of account 111122223333 in eu-west-1: provisioned, 4 shards\n", false},
+		{"", "actions", "eu-west-1", true, "", false},
+		{"", "actions", "us-east-1", false, "", true},
+		{"https://vpce-1.kinesis.us-east-1.vpce.amazonaws.com", "actions", "us-east-1", false, "", true},
+		{"", "arn:aws:kinesis:eu-west-1:444455556666:stream/actions", "eu-west-1", false, "", true},
+		{"http://127.0.0.1:4566", "actions", "us-east-1", false, "", false},
+	} {
+		t.Setenv("AWS_ENDPOINT_URL", "")
+		var said strings.Builder
+		err := (&app{stderr: &said, endpoint: tc.endpoint, quiet: tc.quiet}).checkPlace(tc.given, tc.region, info)
+		if said.String() != tc.says || errors.Is(err, replay.ErrGuard) != tc.guarded || (err != nil) != tc.guarded {
+			t.Errorf("%+v: says %q, %v", tc, &said, err)
+		}
+	}
+	for endpoint, want := range map[string]bool{
+		"": true, "https://kinesis.eu-west-1.amazonaws.com": true, "https://vpce-1.kinesis.us-east-1.vpce.amazonaws.com": true,
+		"http://127.0.0.1:4566": false, "https://amazonaws.com.example.org": false, "http://localstack:4566": false,
+	} {
+		if got := onAWS(endpoint); got != want {
+			t.Errorf("%q is AWS: %v, want %v", endpoint, got, want)
 		}
 	}
 }
