@@ -198,14 +198,13 @@ type pusher struct {
 }
 
 func (p *pusher) run(c *cobra.Command, args []string) (err error) {
-	begin := p.fresh
-	if p.resume != "" {
-		begin = p.again
-	}
 	if p.dry && p.target.create > 0 {
 		return usagef("--dry-run creates no stream; leave --create-stream out")
 	}
-	if p.me, err = fleet.Who(p.who, os.LookupEnv); err != nil {
+	begin := p.fresh
+	if p.resume != "" {
+		begin = p.again // who it was is in the manifest
+	} else if p.me, err = fleet.Who(p.who, os.LookupEnv); err != nil {
 		return usagef("%v", err)
 	}
 	job, cfg, err := begin(c, args)
