@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -297,5 +298,36 @@ func TestWorkersShareTheLimits(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A record's life is told out of the ledger of the worker that sent it.
+func TestExplainAmongManyWorkers(t *testing.T) {
+	c := newCrew(t)
+	if err := os.Mkdir(c.lake, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	first := c.worker("run", 1, 3)
+	c.worker("run", 2, 3)
+	plan, err := smoke(t, crewUsers).Plan(generate.Run{ID: "crew", Anchor: workersAnchor})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[uint32]string{0: "", 9: "", 10: "", 19: "", 20: "user 20 is worker 3's of 3, whose run directory is not here: give that"} {
+		cfg := replay.ExplainConfig{Dir: filepath.Join(c.dir, "run"), ID: plan.ID(user, 7).String(), Quiet: time.Nanosecond}
+		life, err := replay.Explain(t.Context(), cfg)
+		if want != "" {
+			if !errors.Is(err, replay.ErrID) || !strings.Contains(err.Error(), want) {
+				t.Errorf("user %d: %v, want %q", user, err, want)
+			}
+			continue
+		}
+		if seq := uint64(user%10)*40 + 7; err != nil || life.Ledger.Fate != "acked" || life.Ledger.Seq != seq || life.Ledger.Of != 400 {
+			t.Errorf("user %d: %v, %+v; want acked, record %d of 400", user, err, life, seq)
+		}
+	}
+	cfg := replay.ExplainConfig{Dir: first, ID: plan.ID(10, 7).String()}
+	if _, err := replay.Explain(t.Context(), cfg); !errors.Is(err, replay.ErrID) || !strings.Contains(err.Error(), "user 10 is worker 2's of 3") {
+		t.Errorf("%v, want whose it is", err)
 	}
 }

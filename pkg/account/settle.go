@@ -70,14 +70,14 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 	return t, t.Check()
 }
 
-// Seen counts the rows of the records of a slice.
+// Seen counts the rows of the records of a slice, and their error records.
 func (a *Account) Seen(s generate.Slice) (n uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for user := range a.plan.UsersOf(s) {
 		for event := range a.plan.Cohort(user).Events {
 			rows := a.counts.get(a.plan.Index(user, uint32(event)))
-			n += uint64(rows.intact) + uint64(rows.mutated)
+			n += uint64(rows.intact) + uint64(rows.mutated) + a.Rejects.of(user, uint32(event))
 		}
 	}
 	return n
