@@ -72,7 +72,6 @@ func (v *verifier) readErrors(ctx context.Context) error {
 			return nil
 		}
 		r := &errorReader{v: v, seen: seen, info: info}
-		r.first, r.end = v.res.Plan.Range(v.slice())
 		return r.read(ctx)
 	})
 	v.stage.Errors = int(seen.objects.Load())
@@ -87,12 +86,11 @@ type errorCounts struct{ objects, rejected, strangers, foreign, damaged atomic.U
 
 // errorReader reads one object of the error stage.
 type errorReader struct {
-	v          *verifier
-	seen       *errorCounts
-	info       object.Info
-	scratch    generate.Scratch
-	first, end uint64 // users of this worker
-	ours       bool   // it holds a record of this run, or what may be one
+	v       *verifier
+	seen    *errorCounts
+	info    object.Info
+	scratch generate.Scratch
+	ours    bool // it holds a record of this run, or what may be one
 }
 
 // read names each record of this run that the object holds. An object of other
@@ -128,13 +126,10 @@ func (r *errorReader) read(ctx context.Context) error {
 // record names a record of this run.
 func (r *errorReader) record(m generate.Match, x lake.Rejection) error {
 	d := account.Difference{Kind: account.KindStranger, Object: x.Object, Offset: x.Offset, Detail: why(x)}
-	switch user := uint64(m.User); {
-	case m.Kind == generate.Stranger:
+	switch m.Kind {
+	case generate.Stranger:
 		r.seen.strangers.Add(1)
 		d.Detail += "; " + m.Detail
-	case user < r.first || user >= r.end: // another worker's
-		r.seen.foreign.Add(1)
-		return nil
 	default:
 		r.seen.rejected.Add(1)
 		r.v.rejects.See(m)

@@ -205,12 +205,12 @@ func (v *verifier) judged(ctx context.Context) (err error) {
 	if v.cfg.Engine != nil {
 		open = v.cfg.Engine(v.res.Job)
 	}
-	switch w := v.res.Ledger.Manifest.Worker; {
+	switch n := len(v.res.Ledger.absent); {
 	case open == nil:
 		v.res.Unjudged = "no SQL engine was asked"
 		return v.run(ctx)
-	case w.Of > 1:
-		v.res.Unjudged = fmt.Sprintf("this is the share of worker %d of %d, and they are about the whole run", w.Index, w.Of)
+	case n > 0:
+		v.res.Unjudged = fmt.Sprintf("%d of %d workers are absent, and they are about the whole run", n, len(v.res.Ledger.Workers))
 		return v.run(ctx)
 	}
 	if v.ask, err = inquire(ctx, v.res, open, v.cfg.Dir); err != nil {

@@ -112,22 +112,21 @@ func Explain(ctx context.Context, cfg ExplainConfig) (*Life, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; ids stand in %s", ErrID, err, differencesFile)
 	}
-	res, err := open(cfg.Dir, cfg.Copy)
+	res, err := open([]string{cfg.Dir}, cfg.Copy)
 	if err != nil {
 		return nil, err
 	}
-	m := res.Ledger.Manifest
-	slice := generate.Slice{Index: m.Worker.Index, Of: m.Worker.Of}
-	if err := whose(res.Plan, slice, id); err != nil {
+	led, err := whose(res, id)
+	if err != nil {
 		return nil, err
 	}
 	e := &explainer{cfg: cfg, res: res, id: id}
-	if err := e.find(ctx, slice); err != nil {
+	if err := e.find(ctx, led); err != nil {
 		return nil, err
 	}
 	stages := cfg.Stages
 	if stages == nil {
-		stages = m.Stages
+		stages = res.Ledger.Manifest.Stages
 	}
 	e.life.Stages = []StageLife{}
 	names := judged(stages)
@@ -145,10 +144,12 @@ func Explain(ctx context.Context, cfg ExplainConfig) (*Life, error) {
 	return &e.life, nil
 }
 
-// whose says why an id names no record of this run directory, if it does not.
-func whose(p *generate.Plan, s generate.Slice, id record.ID) error {
-	fault := func(format string, args ...any) error {
-		return fmt.Errorf("replay: %s: %w: %s", id, ErrID, fmt.Sprintf(format, args...))
+// whose is the ledger of the worker that sends a record, or says why the id names
+// no record of this run directory.
+func whose(res *Result, id record.ID) (*ledger.Account, error) {
+	p := res.Plan
+	fault := func(format string, args ...any) (*ledger.Account, error) {
+		return nil, fmt.Errorf("replay: %s: %w: %s", id, ErrID, fmt.Sprintf(format, args...))
 	}
 	if id.Run != p.Tag {
 		return fault("it is of run tag %08x, this run's is %08x: give the run directory in whose %s it stands", uint32(id.Run), uint32(p.Tag), differencesFile)
@@ -159,10 +160,12 @@ func whose(p *generate.Plan, s generate.Slice, id record.ID) error {
 	if c := p.Cohort(id.User); int(id.Event) >= c.Events {
 		return fault("user %d is of cohort %s and has events 0 to %d", id.User, c.Name, c.Events-1)
 	}
-	if first, end := p.Range(s); uint64(id.User) < first || uint64(id.User) >= end {
-		return fault("this is the run directory of worker %d of %d, users %d to %d: give that of the worker who sends user %d", s.Index, s.Of, first, end-1, id.User)
+	led := res.Ledger.of(p, id.User)
+	if led == nil {
+		of := uint64(len(res.Ledger.Workers))
+		return fault("user %d is worker %d's of %d, whose run directory is not here: give that", id.User, p.WorkerOf(id.User, of), of)
 	}
-	return nil
+	return led, nil
 }
 
 type explainer struct {
@@ -175,13 +178,13 @@ type explainer struct {
 }
 
 // find tells what the plan and the ledger know.
-func (e *explainer) find(ctx context.Context, slice generate.Slice) error {
-	plan, led := e.res.Plan, e.res.Ledger
+func (e *explainer) find(ctx context.Context, led *ledger.Account) error {
+	plan, w := e.res.Plan, led.Manifest.Worker
 	var steps atomic.Uint64
 	stop := watch(ctx, e.cfg.Observe, func() Progress {
 		return Progress{Phase: PhasePlan, Done: steps.Load(), Total: led.Manifest.Planned}
 	})
-	r, ok := plan.Find(slice, e.id, func(n uint64) bool { steps.Store(n); return ctx.Err() == nil })
+	r, ok := plan.Find(generate.Slice{Index: w.Index, Of: w.Of}, e.id, func(n uint64) bool { steps.Store(n); return ctx.Err() == nil })
 	if ok {
 		steps.Store(led.Manifest.Planned) // no more is asked for
 	}

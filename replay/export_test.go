@@ -10,7 +10,7 @@ import (
 // sees what is not there, or does not see what is.
 func Tampered(ctx context.Context, cfg SelfTestConfig, temp string, tamper func(doctored string) error) (StageProof, error) {
 	cfg.Open = openDir
-	res, err := open(cfg.Dir, false)
+	res, err := open([]string{cfg.Dir}, false)
 	if err != nil {
 		return StageProof{}, err
 	}

@@ -96,7 +96,7 @@ func kill(t *testing.T, seed uint64) *killed {
 
 func (k *killed) check(t *testing.T) {
 	t.Helper()
-	led, tally, rep := k.res.Ledger, k.res.Stages[0].Tally, k.res.Report()
+	led, tally, rep := k.res.Ledger.Workers[0], k.res.Stages[0].Tally, k.res.Report()
 	if err := led.Check(); err != nil {
 		t.Error(err)
 	}

@@ -25,6 +25,7 @@ var layout = []string{
 	"pkg/scenario",
 	"pkg/object pkg/object/dir pkg/object/s3 pkg/object/objecttest",
 	"pkg/pace",
+	"pkg/fleet",
 	"pkg/record",
 	"pkg/local scenarios", // import nothing of ours: local has to be honest, scenarios is data
 }

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/object"
 )
@@ -23,15 +25,15 @@ import (
 // A run directory in an object store is a copy of a local one. The manifest and
 // the snapshot are there before anything is sent. The ledger's segments only
 // grow, so they are copied as parts, each named by the offset of its first byte;
-// a part that
-// is sent twice has the same name, and at least the same bytes. When the
+// a part that is sent twice has the same name, and at least the same bytes. When the
 // machine is lost, the copy lags by what was sent since the last part:
 // [ledger.OpenCopy] then says that nothing is known of these records.
 const partsDir = ".d" // behind the name of a segment
 
 const (
 	mirrorEvery = 5 * time.Second  // between two parts: what a lost machine costs
-	mirrorMost  = 30 * time.Second // for the last part: less than the grace of a Spot task
+	mirrorMost  = 30 * time.Second // for the last part
+	mirrorLast  = 4 * time.Second  // likewise when interrupted: what is in flight took up to 25 s, and AWS Batch and Kubernetes kill after 30 s
 	partBytes   = 4 << 20          // of one part at most
 )
 
@@ -219,7 +221,11 @@ func (m *mirror) end(ctx context.Context) error {
 	}
 	m.cancel()
 	m.wg.Wait()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mirrorMost)
+	most := mirrorMost
+	if ctx.Err() != nil {
+		most = mirrorLast
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
 	defer cancel()
 	if err := m.grow(ctx); err != nil {
 		return fmt.Errorf("replay: the copy of the run directory is not whole; the whole is in %s: %w", m.dir, err)
@@ -259,58 +265,107 @@ func put(ctx context.Context, store object.Store, key string, r io.Reader) error
 }
 
 // Fetch fills dir, an empty directory, from the copy of a run directory, with
-// the parts of the ledger put together. Reports are left where they are.
+// the parts of the ledger put together, or from a place that holds those of
+// workers. Reports are left where they are.
 func Fetch(ctx context.Context, store object.Store, dir string) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return fmt.Errorf("replay: %w", err)
-	}
-	defer func() { _ = root.Close() }()
-	f := fetch{store: store, root: root, ends: map[string]int64{}}
+	copies := map[string]*fetch{}
 	for info, err := range store.List(ctx, "") {
-		if err == nil {
-			err = f.object(ctx, info)
-		}
 		if err != nil {
 			return fmt.Errorf("replay: copy of a run directory: %w", err)
 		}
+		name := workerOf(info.Key)
+		f := copies[name]
+		if f == nil {
+			f = &fetch{store: store, name: name, ends: map[string]int64{}}
+			copies[name] = f
+		}
+		f.add(strings.TrimPrefix(info.Key, name))
 	}
-	if !f.run {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(fetches)
+	n := 0
+	for _, name := range sortedKeys(copies) {
+		if f := copies[name]; f.run {
+			n++
+			g.Go(func() error { return f.into(ctx, dir) })
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("replay: copy of a run directory: %w", err)
+	}
+	if n == 0 {
 		return fmt.Errorf("replay: no run directory there: no %s: %w", ledger.ManifestFile, object.ErrNotExist)
 	}
 	return nil
 }
 
-// fetch is a Fetch under way.
-type fetch struct {
-	store object.Store
-	root  *os.Root
-	ends  map[string]int64 // of each segment so far
-	run   bool             // a manifest was there
+// fetches is how many run directories are fetched at a time.
+const fetches = 16
+
+// workerOf returns the worker's folder that a key lies in, with its slash; empty: none.
+func workerOf(key string) string {
+	name, _, ok := strings.Cut(key, "/")
+	if matched, _ := path.Match(workerPattern, name); ok && matched { // the pattern is a good one
+		return name + "/"
+	}
+	return ""
 }
 
-func (f *fetch) object(ctx context.Context, info object.Info) error {
-	segment, part := segmentOf(info.Key)
+// fetch is one run directory to be fetched.
+type fetch struct {
+	store object.Store
+	name  string   // empty, or a folder with its slash
+	keys  []string // below name, in order
+	run   bool     // a manifest is there
+	root  *os.Root
+	ends  map[string]int64 // of each segment so far
+}
+
+func (f *fetch) add(key string) {
+	_, part := segmentOf(key)
 	switch {
-	case part:
-		if err := follows(info.Key, f.ends[segment]); err != nil {
+	case key == ledger.ManifestFile:
+		f.run = true
+	case key != StatsFile && !part && !strings.HasPrefix(key, snapshotDir+"/"):
+		return
+	}
+	f.keys = append(f.keys, key)
+}
+
+func (f *fetch) into(ctx context.Context, dir string) (err error) {
+	dir = filepath.Join(dir, filepath.FromSlash(f.name))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if f.root, err = os.OpenRoot(dir); err != nil {
+		return err
+	}
+	defer func() { _ = f.root.Close() }()
+	for _, key := range f.keys {
+		if err := f.object(ctx, key); err != nil {
 			return err
 		}
-		n, err := f.copy(ctx, info.Key, segment)
-		f.ends[segment] += n
-		return err
-	case info.Key == ledger.ManifestFile:
-		f.run = true
-	case info.Key != StatsFile && !strings.HasPrefix(info.Key, snapshotDir+"/"):
-		return nil
 	}
-	_, err := f.copy(ctx, info.Key, info.Key)
+	return nil
+}
+
+func (f *fetch) object(ctx context.Context, key string) error {
+	segment, part := segmentOf(key)
+	if !part {
+		_, err := f.copy(ctx, key, key)
+		return err
+	}
+	if err := follows(key, f.ends[segment]); err != nil {
+		return err
+	}
+	n, err := f.copy(ctx, key, segment)
+	f.ends[segment] += n
 	return err
 }
 
 // copy appends an object to a file.
 func (f *fetch) copy(ctx context.Context, key, name string) (int64, error) {
-	r, err := f.store.Open(ctx, key)
+	r, err := f.store.Open(ctx, f.name+key)
 	if err != nil {
 		return 0, err
 	}

@@ -55,7 +55,7 @@ var errEnough = errors.New("enough")
 // settle yields the differences of the account in the order of sending.
 func (t *trial) settle(a *accounted) iter.Seq[account.Difference] {
 	return func(yield func(account.Difference) bool) {
-		a.tally, a.err = a.acc.Settle(t.slice, t.res.Ledger.Fates(), true, func(d account.Difference) error {
+		a.tally, a.err = a.acc.Settle(t.res.Ledger.fates(), true, func(d account.Difference) error {
 			if !yield(d) {
 				return errEnough
 			}

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type Target struct {
 type PushConfig struct {
 	Dir     string    // run directory; must not hold a ledger
 	Resume  bool      // Dir is a run that did not end: send what is not acked. RunID, Anchor, Slice and Stages are the run's
+	Copy    bool      // with Resume: Dir was fetched from a copy, which may lag behind what was sent; see Fetch
 	RunID   string    // empty: a fresh one
 	Anchor  time.Time // of the run; zero: so that the last event is just before now
 	Slice   generate.Slice
@@ -47,6 +49,7 @@ type PushConfig struct {
 	Observe func(Progress)    // called a few times a second; nil: nobody looks
 	Log     *zap.Logger       // told of what does not go well, once a request; nil: nobody reads it
 
+	// Of this worker alone; nil: its part of the scenario's.
 	Rate     pace.Profile // records a second that are not passed; nil: stream.limits.rate of the scenario
 	ByteRate pace.Profile // bytes a second, likewise stream.limits.bytes
 }
@@ -173,7 +176,9 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	if err := fits(plan, limits); err != nil {
 		return nil, err
 	}
+	workers := max(cfg.Slice.Of, 1)
 	rate, bytes := sc.Limits.Ceilings()
+	rate, bytes = pace.Divide(rate, workers), pace.Divide(bytes, workers)
 	if cfg.Rate != nil {
 		rate = cfg.Rate
 	}
@@ -191,7 +196,7 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	}
 	dispatch := batch.Config{
 		Limits: limits, Records: held(p.requests), Requests: p.requests, Rate: rate, ByteRate: bytes, Seed: rand.Uint64(),
-		Sharded: cfg.Target.Shards != nil, Share: float64(sc.Limits.PerShard) / float64(scenario.Whole),
+		Sharded: cfg.Target.Shards != nil, Share: float64(cmp.Or(sc.Limits.PerShard, scenario.Whole)) / float64(scenario.Whole) / float64(workers), // all of them write to all shards
 		Hold: sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser,
 	}
 	if p.paced {

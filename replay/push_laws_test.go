@@ -365,7 +365,7 @@ func TestSlip(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, reasons := verdictOf(&replay.Result{Job: job, Ledger: led, Stats: stats})
+				_, reasons := verdictOf(&replay.Result{Job: job, Ledger: alone(led), Stats: stats})
 				if got := strings.Join(reasons, "; "); strings.Contains(got, "max_slip") != (tc.want != "") {
 					t.Errorf("slip %+v: %q, want %q", stats.Slip, got, tc.want)
 				}
@@ -419,7 +419,7 @@ func TestShardsThatCannotBeRead(t *testing.T) {
 	if p.err != nil || err != nil || p.led.Totals().Acked != 2000 || stats.Unpaced != denied.Error() {
 		t.Errorf("%v, %v, %+v", p.err, err, stats)
 	}
-	if rep := (&replay.Result{Job: smoke(t, 50), Ledger: p.led, Stats: stats}).Report(); len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], denied.Error()) {
+	if rep := (&replay.Result{Job: smoke(t, 50), Ledger: alone(p.led), Stats: stats}).Report(); len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], denied.Error()) {
 		t.Errorf("notes %q, want why shards were not paced", rep.Notes)
 	}
 	p = push(t, smoke(t, 50), local.Config{}, sharded)
@@ -487,4 +487,9 @@ func TestShardsThatAreReadLater(t *testing.T) {
 			t.Errorf("took %v, %d reads, %+v", took, reads, stats)
 		}
 	})
+}
+
+// alone is the ledger of a run that was not divided.
+func alone(led *ledger.Account) *replay.Ledgers {
+	return &replay.Ledgers{Manifest: led.Manifest, Workers: []*ledger.Account{led}, Segments: led.Segments}
 }

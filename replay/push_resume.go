@@ -29,6 +29,14 @@ func again(job *Job, cfg *PushConfig) (*push, error) {
 	if err != nil {
 		return nil, err
 	}
+	resume := ledger.Resume
+	if cfg.Copy && !led.Clean {
+		next := led.Next // the schedule goes on where the copy ends
+		if led, err = ledger.OpenCopy(cfg.Dir); err != nil {
+			return nil, err
+		}
+		led.Next, resume = next, ledger.ResumeCopy
+	}
 	m := led.Manifest
 	if m.Stream != cfg.Target.Stream {
 		return nil, fmt.Errorf("replay: %s: the run went to stream %s, not to %s", cfg.Dir, m.Stream, cfg.Target.Stream)
@@ -50,7 +58,7 @@ func again(job *Job, cfg *PushConfig) (*push, error) {
 	if p.before, err = ReadStats(cfg.Dir); err != nil {
 		return nil, err
 	}
-	p.ledger, err = ledger.Resume(cfg.Dir)
+	p.ledger, err = resume(cfg.Dir)
 	return p, err
 }
 

@@ -40,9 +40,7 @@ func (r *Result) verdict() (report.Verdict, []string) {
 		doubts = append(doubts, err.Error())
 	}
 	doubts = append(doubts, r.pushDoubts()...)
-	if !r.Ledger.Clean {
-		doubts = append(doubts, fmt.Sprintf("the push did not end in order: %s records may have been in flight", report.Count(r.Ledger.Window)))
-	}
+	doubts = append(doubts, r.Ledger.doubts()...)
 	switch {
 	case len(failed) > 0:
 		return report.Fail, append(failed, doubts...)

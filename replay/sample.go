@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/dir"
-	"kreplay/pkg/record"
 )
 
 // Folders of the copies.
@@ -138,7 +136,7 @@ type sampled struct {
 type tip struct {
 	class
 	offset int64
-	mine   bool // a record of this run directory
+	mine   bool // a record whose ledger is there
 	intact bool
 }
 
@@ -155,7 +153,6 @@ type candidate struct {
 // survey looks at the sample and draws candidates, all rows equally likely.
 func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidate, err error) {
 	scratch := new(generate.Scratch)
-	first, end := t.res.Plan.Range(t.slice)
 	began := t.res.Ledger.Manifest.Started.Add(-clockSkew)
 	most, seen := 16*t.cfg.Faults, 0
 	err = t.eachRow(ctx, cleanDir, func(info object.Info) {
@@ -165,7 +162,7 @@ func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidat
 	}, func(r lake.Row) error {
 		o := objects[len(objects)-1]
 		m := t.res.Plan.Identify(r.Data, scratch)
-		mine := m.Kind == generate.Planned && uint64(m.User) >= first && uint64(m.User) < end
+		mine := m.Kind == generate.Planned && t.res.Ledger.of(t.res.Plan, m.User) != nil
 		o.rows++
 		if m.Kind == generate.Planned {
 			o.planned++
@@ -219,21 +216,13 @@ func (t *trial) wanted(objects []*sampled, pool []candidate) map[class]*standing
 
 // fates gathers what the ledger knows of the wanted classes.
 func (t *trial) fates(ctx context.Context, wanted map[class]*standing) error {
-	next, stop := iter.Pull(t.res.Ledger.Fates())
-	defer stop()
 	users := map[uint32]bool{}
 	for c := range wanted {
 		users[c.user] = true
 	}
-	var span ledger.Span
-	seq := uint64(0)
-	for step := range t.res.Plan.Order(t.slice) {
-		for ok := true; ok && seq >= span.First+span.Count; {
-			if span, ok = next(); !ok {
-				span = ledger.Span{First: seq, Count: 1, Fate: record.Unsent}
-			}
-		}
-		if seq++; seq%(1<<16) == 0 && ctx.Err() != nil {
+	n := 0
+	for step, span := range t.res.Ledger.each(t.res.Plan) {
+		if n++; n%(1<<16) == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if !users[step.User] {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"kreplay/pkg/generate"
 	"kreplay/pkg/object"
 	"kreplay/pkg/report"
 )
@@ -86,7 +85,7 @@ func SelfTest(ctx context.Context, cfg SelfTestConfig) (proofs []StageProof, err
 	if cfg.Faults == 0 {
 		cfg.Faults = defaultFaults
 	}
-	res, err := open(cfg.Dir, cfg.Copy)
+	res, err := open([]string{cfg.Dir}, cfg.Copy)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +115,6 @@ type trial struct {
 	res   *Result
 	stage Stage
 	place partition
-	slice generate.Slice
 	dice  *rand.Rand
 	temp  string // holds clean, doctored and the lists of differences
 	proof StageProof
@@ -141,9 +139,8 @@ func proveStage(ctx context.Context, cfg SelfTestConfig, res *Result, s Stage) (
 }
 
 func newTrial(cfg SelfTestConfig, res *Result, s Stage, temp string) *trial {
-	w := res.Ledger.Manifest.Worker
 	t := &trial{
-		cfg: cfg, res: res, stage: s, temp: temp, slice: generate.Slice{Index: w.Index, Of: w.Of},
+		cfg: cfg, res: res, stage: s, temp: temp,
 		dice: rand.New(rand.NewPCG(cfg.Seed, 0x73656c6674657374)), proof: StageProof{Name: s.Name, Path: s.Path},
 	}
 	if p := res.Job.partition(s.Name); p != "" {

@@ -23,8 +23,9 @@ import (
 
 // VerifyConfig says which run is accounted for and how long to wait for it.
 type VerifyConfig struct {
-	Dir     string                // run directory
-	Copy    bool                  // Dir was fetched from a copy, which may lag behind the run; see Fetch
+	Dir     string                // run directory; the list of differences is left in it
+	Runs    []string              // the run directories of one run's workers, or folders that hold them; nil: Dir
+	Copy    bool                  // they were fetched from a copy, which may lag behind the run; see Fetch
 	Stages  map[string]string     // where the stages lie; nil: as the manifest says
 	Quiet   time.Duration         // a stage has settled when nothing new came for this long; 0: as the scenario says
 	Max     time.Duration         // no longer than this; 0: as the scenario says
@@ -40,8 +41,8 @@ type VerifyConfig struct {
 
 // A Result is what verify found.
 type Result struct {
-	Ledger *ledger.Account
-	Stats  *Stats // what the push measured; nil: it was killed
+	Ledger *Ledgers
+	Stats  *Stats // what the pushes measured; nil: one of them was killed
 	Job    *Job
 	Plan   *generate.Plan
 	Stages []Stage
@@ -80,13 +81,17 @@ const defaultWorkers = 2
 
 const differencesFile = "differences.ndjson"
 
-// Verify accounts for a run directory. It writes nothing but the list of
-// differences and may be repeated.
+// Verify accounts for a run: all of it, with what workers sent whose run
+// directories are not there. It writes nothing but the list of differences and
+// may be repeated.
 func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	if cfg.Open == nil {
 		cfg.Open = openDir
 	}
-	res, err := open(cfg.Dir, cfg.Copy)
+	if cfg.Runs == nil {
+		cfg.Runs = []string{cfg.Dir}
+	}
+	res, err := open(cfg.Runs, cfg.Copy)
 	if err != nil {
 		return nil, err
 	}
@@ -129,18 +134,22 @@ func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
 	return s, s, err
 }
 
-// open reads a run directory, or a copy of one, and regenerates its plan.
-func open(runDir string, isCopy bool) (*Result, error) {
+// open reads run directories, or copies of them, and regenerates their plan.
+func open(runs []string, isCopy bool) (*Result, error) {
 	read := ledger.Open
 	if isCopy {
 		read = ledger.OpenCopy
 	}
-	led, err := read(runDir)
+	dirs, err := runDirs(runs)
+	if err != nil {
+		return nil, err
+	}
+	led, err := gather(dirs, read)
 	if err != nil {
 		return nil, err
 	}
 	m := led.Manifest
-	job, err := reopen(runDir, m.ScenarioFile, m.Set)
+	job, err := reopen(dirs[0], m.ScenarioFile, m.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -150,9 +159,12 @@ func open(runDir string, isCopy bool) (*Result, error) {
 	}
 	if got := fmt.Sprintf("%x", plan.Digest); got != m.Digest || plan.Tag != m.Tag {
 		return nil, fmt.Errorf("replay: %s: the scenario snapshot has digest %.12s, but %.12s was sent: it was edited, or another version of kreplay wrote it",
-			filepath.Join(runDir, snapshotDir), got, m.Digest)
+			filepath.Join(dirs[0], snapshotDir), got, m.Digest)
 	}
-	stats, err := ReadStats(runDir)
+	if err := led.complete(plan); err != nil {
+		return nil, err
+	}
+	stats, err := readStats(dirs)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +209,8 @@ func (v *verifier) run(ctx context.Context) error {
 	v.stage.Misplaced = v.away.Load()
 	settled := v.stage.Settled && err == nil
 	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing
-	v.stage.Tally, err = acc.Settle(v.slice(), v.res.Ledger.Fates(), settled, func(d account.Difference) error {
+	v.res.Ledger.look(acc)
+	v.stage.Tally, err = acc.Settle(v.res.Ledger.fates(), settled, func(d account.Difference) error {
 		if d.Kind == account.KindMissing {
 			missing++
 		}
@@ -207,11 +220,6 @@ func (v *verifier) run(ctx context.Context) error {
 		return v.list.add(Named{v.stage.Name, d})
 	})
 	return err
-}
-
-func (v *verifier) slice() generate.Slice {
-	w := v.res.Ledger.Manifest.Worker
-	return generate.Slice{Index: w.Index, Of: w.Of}
 }
 
 // settle waits until nothing new has come for the quiet time, counted from the

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -17,6 +18,9 @@ import (
 // loopback endpoint region and credentials may be absent: no emulator checks
 // them, and asking the instance metadata service would leave the machine.
 func (a *app) awsConfig(ctx context.Context, endpoint string) (aws.Config, error) {
+	if u, err := url.Parse(endpoint); err != nil || u.User != nil {
+		return aws.Config{}, usagef("the endpoint is not a URL, or holds a user or password, which would be written to ledgers and logs; see --endpoint-url and AWS_ENDPOINT_URL")
+	}
 	var opts []func(*config.LoadOptions) error
 	if a.region != "" {
 		opts = append(opts, config.WithRegion(a.region))
@@ -77,4 +81,10 @@ func loopback(endpoint string) bool {
 	}
 	ip := net.ParseIP(u.Hostname())
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// onAWS says whether an endpoint is the service's own: by default, or one of a VPC.
+func onAWS(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return endpoint == "" || err == nil && (strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn"))
 }

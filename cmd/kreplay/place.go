@@ -52,7 +52,7 @@ func (a *app) openS3(ctx context.Context, path string) (*s3.Store, error) {
 const (
 	reportFile      = "report.json"
 	differencesFile = "differences.ndjson"
-	runDirUsage     = "run directory, or s3://BUCKET/PREFIX to keep a copy of it there as it grows (default runs/<id>)"
+	runDirUsage     = "run directory, or s3://BUCKET/PREFIX to keep a copy of it there as it grows; {run} in it is the run's id (default runs/<id>)"
 )
 
 // runPlace is a run directory on this machine, with its copy in S3 where one was asked for.
@@ -63,9 +63,17 @@ type runPlace struct {
 	temp  bool      // dir was fetched, and goes with close
 }
 
+// named puts the run's id into a place that does not know it yet: a job on AWS
+// Batch has its id when it is submitted.
+func named(place, id string) string { return strings.ReplaceAll(place, "{run}", id) }
+
 // placeRun says where a new run is kept.
 func (a *app) placeRun(ctx context.Context, given, id string) (runPlace, error) {
 	p := runPlace{}
+	if err := checkRunID(id); err != nil {
+		return p, err
+	}
+	given = named(given, id)
 	if inS3(given) {
 		store, err := a.openS3(ctx, given)
 		if err != nil {

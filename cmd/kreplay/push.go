@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 
+	"kreplay/pkg/fleet"
 	"kreplay/pkg/generate"
 	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
@@ -27,52 +32,98 @@ type targetFlags struct {
 
 func (t *targetFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&t.stream, "stream", "", "stream name (stream.name of the scenario)")
+	f.StringVar(&t.stream, "stream", "", "stream name or ARN (stream.name of the scenario)")
 	f.IntVar(&t.create, "create-stream", 0, "create the stream with so many shards and the allow tag; on loopback, or with --allow-stream")
 	f.Lookup("create-stream").NoOptDefVal = "1"
 	f.StringArrayVar(&t.allow, "allow-stream", nil, "write to this stream although it lacks the tag "+allowTag+"=true (repeatable)")
 }
 
 // open connects to the stream and makes sure that it may be written to.
-func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay.Target, error) {
-	name := t.stream
-	if name == "" {
-		name = job.Scenario.Stream.Name
+func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay.Target, *kinesis.Client, error) {
+	given := t.stream
+	if given == "" {
+		given = job.Scenario.Stream.Name
 	}
-	if name == "" {
-		return replay.Target{}, usagef("no stream: pass --stream NAME, set stream.name in the scenario, or use --local")
+	if given == "" {
+		return replay.Target{}, nil, usagef("no stream: pass --stream NAME, set stream.name in the scenario, or use --local")
 	}
 	cfg, err := a.awsConfig(ctx, a.kinesisEndpoint())
 	if err != nil {
-		return replay.Target{}, err
+		return replay.Target{}, nil, err
+	}
+	name, err := streamName(given, cfg.Region)
+	if err != nil {
+		return replay.Target{}, nil, err
 	}
 	client := kinesis.New(cfg, name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
-	named := slices.Contains(t.allow, name)
+	named := slices.Contains(t.allow, name) || slices.Contains(t.allow, given)
 	info, err := client.Describe(ctx)
 	if errors.Is(err, kinesis.ErrNoStream) && t.create > 0 {
 		if !named && !loopback(a.kinesisEndpoint()) {
-			return replay.Target{}, fmt.Errorf("%w: --create-stream on AWS needs --allow-stream %s as well", replay.ErrGuard, name)
+			return replay.Target{}, nil, fmt.Errorf("%w: --create-stream on AWS needs --allow-stream %s as well", replay.ErrGuard, name)
 		}
 		if err = client.Create(ctx, t.create, map[string]string{allowTag: "true"}); err == nil {
 			info, err = client.Describe(ctx)
 		}
 	}
 	if err != nil {
-		return replay.Target{}, err
+		return replay.Target{}, nil, err
+	}
+	if err := a.checkPlace(given, cfg.Region, info); err != nil {
+		return replay.Target{}, nil, err
 	}
 	if !named && info.Tags[allowTag] != "true" {
-		return replay.Target{}, fmt.Errorf("%w: stream %s does not carry the tag %s=true, so it is not written to; tag it, or pass --allow-stream %s",
+		return replay.Target{}, nil, fmt.Errorf("%w: stream %s does not carry the tag %s=true, so it is not written to; tag it, or pass --allow-stream %s",
 			replay.ErrGuard, name, allowTag, name)
 	}
 	if err := a.checkSpend(ctx, job, client, info); err != nil {
-		return replay.Target{}, err
+		return replay.Target{}, nil, err
 	}
 	to := replay.Target{Sink: client, Stream: name, Endpoint: a.kinesisEndpoint(), RecordBytes: info.MaxRecordBytes}
 	// An emulator has no limits, or does not say so.
 	if !info.Auto() && (job.Scenario.Stream.Limits.PerShard > 0 || !loopback(to.Endpoint)) {
 		to.Shards = client.Shards
 	}
-	return to, nil
+	return to, client, nil
+}
+
+// streamName is the name of a stream that may be given as an ARN, which then has
+// to be in the region that is asked.
+func streamName(given, region string) (string, error) {
+	if !arn.IsARN(given) {
+		return given, nil
+	}
+	at, err := arn.Parse(given)
+	name, ok := strings.CutPrefix(at.Resource, "stream/")
+	if err != nil || !ok || at.Service != "kinesis" || name == "" {
+		return "", usagef("--stream %q: want a name, or arn:aws:kinesis:REGION:ACCOUNT:stream/NAME", given)
+	}
+	if at.Region != region {
+		return "", fmt.Errorf("%w: the stream is in region %s, and the client asks %s; pass --region %s", replay.ErrGuard, at.Region, region, at.Region)
+	}
+	return name, nil
+}
+
+// checkPlace makes sure that the stream is the one that was meant, and says
+// where it is: of all mistakes that of the account costs most.
+func (a *app) checkPlace(given, region string, info kinesis.Info) error {
+	if arn.IsARN(given) && given != info.ARN {
+		return fmt.Errorf("%w: the stream is %s, not %s: are these the credentials of another account?", replay.ErrGuard, info.ARN, given)
+	}
+	if loopback(a.kinesisEndpoint()) {
+		return nil // an emulator, whose account is nobody's
+	}
+	at, err := arn.Parse(info.ARN)
+	if err != nil {
+		return fmt.Errorf("stream %s: its ARN says no account and region: %w", info.Name, err)
+	}
+	if at.Region != region {
+		return fmt.Errorf("%w: the stream is in region %s, but requests are signed for %s; check --region and --endpoint-url", replay.ErrGuard, at.Region, region)
+	}
+	if !a.quiet {
+		fmt.Fprintf(a.stderr, "stream %s of account %s in %s: %s, %d shards\n", info.Name, at.AccountID, at.Region, strings.ToLower(info.Mode), info.OpenShards)
+	}
+	return nil
 }
 
 // checkSpend holds the estimated cost of a run against the scenario's guard.
@@ -122,11 +173,14 @@ func (a *app) pushCommand() *cobra.Command {
 	a.addMetrics(c)
 	p.target.add(c)
 	f := c.Flags()
-	f.StringVar(&p.dir, "run-dir", "", runDirUsage)
-	f.StringVar(&p.worker, "worker", "", "send only this worker's share, as in 1/4; give all workers one --run-id and --anchor")
-	f.StringVar(&p.id, "run-id", "", "id of the run (default: a fresh one)")
-	f.StringVar(&p.anchor, "anchor", "", "event time of the first user's first event, RFC 3339 (default: so that the last event is just before now)")
+	f.StringVar(&p.dir, "run-dir", "", runDirUsage+"; that of a worker is worker-i below it")
+	f.StringVar(&p.who.Worker, "worker", "", "send only this worker's share, as in 1/4; /4 where AWS Batch or Kubernetes says which")
+	f.Uint64Var(&p.who.Workers, "workers", 0, "number of workers, where Kubernetes says which this is (JOB_COMPLETION_INDEX)")
+	f.StringVar(&p.who.Run, "run-id", "", "id of the run, one for all workers (default: $KREPLAY_RUN_ID, the job's id on AWS Batch, else a fresh one)")
+	f.StringVar(&p.who.Anchor, "anchor", "", "event time of the first user's first event, RFC 3339, one for all workers (default: $KREPLAY_ANCHOR, else so that the last event is just before the start)")
+	f.StringVar(&p.who.StartAt, "start-at", "", "send nothing before this time, RFC 3339, one for all workers (default: $KREPLAY_START_AT, else at once)")
 	f.StringVar(&p.resume, "resume", "", "go on with the run of this directory: send what is not acked; --rate and --set stream.limits… may change, --run-dir s3://… is its copy")
+	f.BoolVar(&p.dry, "dry-run", false, "check scenario, stream, permissions and guards, and send nothing")
 	return c
 }
 
@@ -135,24 +189,43 @@ type pusher struct {
 	src    sourceFlags
 	target targetFlags
 	dir    string
-	worker string
-	id     string
-	anchor string
+	who    fleet.Flags
 	resume string
-	where  runPlace
+	dry    bool
+
+	me    fleet.Member
+	where runPlace
 }
 
-func (p *pusher) run(c *cobra.Command, args []string) error {
+func (p *pusher) run(c *cobra.Command, args []string) (err error) {
+	if p.dry && p.target.create > 0 {
+		return usagef("--dry-run creates no stream; leave --create-stream out")
+	}
 	begin := p.fresh
 	if p.resume != "" {
-		begin = p.again
+		begin = p.again // who it was is in the manifest
+	} else if p.me, err = fleet.Who(p.who, os.LookupEnv); err != nil {
+		return usagef("%v", err)
 	}
 	job, cfg, err := begin(c, args)
 	defer p.where.close()
 	if err != nil {
 		return err
 	}
-	if cfg.Target, err = p.target.open(c.Context(), p.app, job); err != nil {
+	if !loopback(p.app.kinesisEndpoint()) { // an emulator is nobody else's
+		if err := wait(c.Context(), p.me.Describe()); err != nil {
+			return err
+		}
+	}
+	var client *kinesis.Client
+	if cfg.Target, client, err = p.target.open(c.Context(), p.app, job); err != nil {
+		return err
+	}
+	defer client.Close()
+	if p.dry {
+		return p.rehearse(c.Context(), client, job, cfg)
+	}
+	if err := wait(c.Context(), time.Until(p.me.StartAt)); err != nil {
 		return err
 	}
 	observe, stop, err := p.app.monitored(c.Context())
@@ -175,37 +248,60 @@ func (p *pusher) run(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// fresh begins a run.
+// wait returns after d, or when ctx is done.
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// fresh begins a run, or goes on with it where an attempt before this one left
+// its run directory.
 func (p *pusher) fresh(c *cobra.Command, args []string) (*replay.Job, replay.PushConfig, error) {
-	var cfg replay.PushConfig
-	var err error
-	if cfg.Slice, err = parseSlice(p.worker); err != nil {
-		return nil, cfg, err
+	cfg := replay.PushConfig{RunID: p.me.Run, Anchor: p.me.Anchor}
+	if p.me.Of > 1 {
+		cfg.Slice = generate.Slice{Index: p.me.Index, Of: p.me.Of}
 	}
-	if cfg.Slice.Of > 1 && (p.id == "" || p.anchor == "") {
-		return nil, cfg, usagef("--worker %s: workers need one --run-id and one --anchor, the same for all", p.worker)
-	}
-	if cfg.RunID = p.id; p.id == "" {
+	if cfg.RunID == "" {
 		cfg.RunID = replay.NewRunID(time.Now())
 	}
-	if p.where, err = p.app.placeRun(c.Context(), p.dir, cfg.RunID); err != nil {
+	if err := checkRunID(cfg.RunID); err != nil {
 		return nil, cfg, err
+	}
+	if p.me.Of > 1 || p.me.Attempt > 1 {
+		job, cfg, err := p.retried(c.Context(), cfg)
+		if job != nil || err != nil {
+			return job, cfg, err
+		}
+	}
+	var err error
+	if p.where, err = p.app.placeRun(c.Context(), p.place(cfg.RunID), cfg.RunID); err != nil {
+		return nil, cfg, err
+	}
+	if p.where.store != nil && p.me.Of > 1 {
+		p.where.dir = filepath.Join(p.where.dir, p.me.Name())
 	}
 	cfg.Dir, cfg.Mirror = p.where.dir, p.where.mirror()
-	if cfg.Anchor, err = parseAnchor(p.anchor); err != nil {
-		return nil, cfg, err
-	}
 	job, err := p.src.sendable(c, args[0])
 	if err != nil {
 		return nil, cfg, err
 	}
 	cfg.Stages = stagePaths(job)
-	return job, cfg, nil
+	cfg.Anchor, err = p.anchor(job)
+	return job, cfg, err
 }
 
 // again goes on with a run.
 func (p *pusher) again(c *cobra.Command, _ []string) (*replay.Job, replay.PushConfig, error) {
-	for _, name := range []string{"worker", "run-id", "anchor", "stream", "users", "seed", "var"} {
+	for _, name := range []string{"worker", "workers", "run-id", "anchor", "start-at", "dry-run", "stream", "users", "seed", "var"} {
 		if c.Flags().Changed(name) {
 			return nil, replay.PushConfig{}, usagef("--resume goes on with the run as it is; leave --%s out", name)
 		}

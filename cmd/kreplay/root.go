@@ -175,3 +175,13 @@ func one(what string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// some wants one argument or more and says what they are.
+func some(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return nil
+		}
+		return one(what)(c, args)
+	}
+}

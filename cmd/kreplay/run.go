@@ -153,9 +153,11 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 	if len(cfg.Push.Stages) == 0 {
 		return usagef("scenario %s names no stage to verify; add stages to it, or use --local", job.Scenario.Name)
 	}
-	if cfg.Push.Target, err = r.target.open(c.Context(), r.app, job); err != nil {
+	var client *kinesis.Client
+	if cfg.Push.Target, client, err = r.target.open(c.Context(), r.app, job); err != nil {
 		return err
 	}
+	defer client.Close()
 	return r.finish(c.Context(), job, cfg)
 }
 

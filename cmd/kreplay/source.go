@@ -122,10 +122,17 @@ func parseAnchor(text string) (time.Time, error) {
 // runID is what may name a directory and stand in a report.
 var runID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
+func checkRunID(id string) error {
+	if !runID.MatchString(id) {
+		return usagef("run id %q (--run-id, $KREPLAY_RUN_ID, or the job's): want 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first", id)
+	}
+	return nil
+}
+
 // runDir is the directory of a run: as given, else runs/<id>.
 func runDir(given, id string) (string, error) {
-	if !runID.MatchString(id) {
-		return "", usagef("--run-id %q: want 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first", id)
+	if err := checkRunID(id); err != nil {
+		return "", err
 	}
 	if given == "" {
 		given = filepath.Join("runs", id)

@@ -47,7 +47,7 @@ func TestEqualLossesAndDuplicatesDoNotCancel(t *testing.T) {
 		}
 	})
 	kinds := map[string]int{}
-	tally, err := a.Settle(generate.Slice{}, allAcked(plan), true, func(d Difference) error {
+	tally, err := a.Settle(alone(allAcked(plan)), true, func(d Difference) error {
 		kinds[d.Kind]++
 		return nil
 	})
@@ -81,7 +81,7 @@ func TestPlacesAreBounded(t *testing.T) {
 	a.See(generate.Match{Kind: generate.Stranger}, Place{Object: "o"})
 	a.Damage()
 	named := map[string]int{}
-	tally, err := a.Settle(generate.Slice{}, allAcked(plan), false, func(d Difference) error { named[d.Kind]++; return nil })
+	tally, err := a.Settle(alone(allAcked(plan)), false, func(d Difference) error { named[d.Kind]++; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestRowsOfAClassTakeNoPlace(t *testing.T) {
 	if a.placed != 0 || len(a.places) != 0 {
 		t.Errorf("%d places kept of a lake as planned, want 0", a.placed)
 	}
-	tally, err := a.Settle(generate.Slice{}, allAcked(plan), true, func(d Difference) error { return fmt.Errorf("named %+v", d) })
+	tally, err := a.Settle(alone(allAcked(plan)), true, func(d Difference) error { return fmt.Errorf("named %+v", d) })
 	if err != nil || tally.Delivered != plan.Total() {
 		t.Errorf("%d of %d delivered, %v", tally.Delivered, plan.Total(), err)
 	}
@@ -113,7 +113,7 @@ func TestRecordsBeyondTheLedgerAreUnsent(t *testing.T) {
 	fates := iter.Seq[ledger.Span](func(yield func(ledger.Span) bool) {
 		yield(ledger.Span{First: 0, Count: 5, Fate: record.Acked})
 	})
-	tally, err := New(plan).Settle(generate.Slice{}, fates, true, ignore)
+	tally, err := New(plan).Settle(alone(fates), true, ignore)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestErrorOfReportEndsTheWalk(t *testing.T) {
 		a.See(m, Place{})
 		a.See(m, Place{})
 		calls := 0
-		_, err := a.Settle(generate.Slice{}, allAcked(plan), true, func(d Difference) error {
+		_, err := a.Settle(alone(allAcked(plan)), true, func(d Difference) error {
 			if d.Kind != kind {
 				return nil
 			}
@@ -162,7 +162,7 @@ func TestSeeFromManyGoroutines(t *testing.T) {
 		})
 	}
 	g.Wait()
-	tally, err := a.Settle(generate.Slice{}, allAcked(plan), true, ignore)
+	tally, err := a.Settle(alone(allAcked(plan)), true, ignore)
 	if err != nil || tally.Delivered != plan.Total() || tally.Pipeline != 3*plan.Total() || tally.Damaged != 4 {
 		t.Errorf("%+v, %v; want %d delivered thrice too often", tally, err, plan.Total())
 	}
@@ -184,7 +184,7 @@ func TestRowsAsIdentified(t *testing.T) {
 		offset += int64(len(row))
 	}
 	var named []Difference
-	tally, err := a.Settle(generate.Slice{}, allAcked(plan), true, func(d Difference) error { named = append(named, d); return nil })
+	tally, err := a.Settle(alone(allAcked(plan)), true, func(d Difference) error { named = append(named, d); return nil })
 	if err != nil || tally.Delivered != plan.Total() || len(named) != 1 || named[0].ID != victim || named[0].Object != "a.gz" || named[0].Charge != "pipeline" {
 		t.Errorf("%v, %+v, named %+v; want all delivered and the one duplicate of %s", err, tally, named, victim)
 	}

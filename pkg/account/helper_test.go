@@ -89,6 +89,11 @@ func spans(fates []fate) iter.Seq[ledger.Span] {
 	}
 }
 
+// alone is the ledger of a run that was not divided.
+func alone(fates iter.Seq[ledger.Span]) []iter.Seq[ledger.Span] {
+	return []iter.Seq[ledger.Span]{fates}
+}
+
 // allAcked yields one span of all records.
 func allAcked(plan *generate.Plan) iter.Seq[ledger.Span] {
 	return func(yield func(ledger.Span) bool) {

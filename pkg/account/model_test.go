@@ -3,6 +3,7 @@ package account
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kreplay/pkg/generate"
+	"kreplay/pkg/ledger"
 	"kreplay/pkg/record"
 )
 
@@ -150,10 +152,10 @@ func (b *books) name(kind, charge string, id record.ID, logType string, at Place
 }
 
 // draw makes a world: few records, so that fates and rows meet.
-func draw(t *rapid.T, plan *generate.Plan, s generate.Slice) world {
+func draw(t *rapid.T, plan *generate.Plan) world {
 	w := world{plan: plan, settled: rapid.Bool().Draw(t, "settled")}
 	types := plan.LogTypes()
-	for r := range plan.Records(s) {
+	for r := range plan.Records(generate.Slice{}) {
 		w.records = append(w.records, r.ID)
 		w.names = append(w.names, types[plan.Cohort(r.ID.User).LogType[r.ID.Event]])
 		f := fate{fate: record.Acked}
@@ -201,7 +203,7 @@ func draw(t *rapid.T, plan *generate.Plan, s generate.Slice) world {
 
 // settle accounts for a world and returns the books in the model's form, with
 // duplicates as the model has no say in: which place is the extra one.
-func (w world) settle(t fatal, s generate.Slice) (books, []Difference) {
+func (w world) settle(t fatal, workers uint64) (books, []Difference) {
 	a := New(w.plan)
 	if len(w.rejects) > 0 || len(w.rows)%2 == 0 { // no error stage and an empty one are the same
 		a.Rejects = NewRejects(w.plan)
@@ -213,7 +215,7 @@ func (w world) settle(t fatal, s generate.Slice) (books, []Difference) {
 		a.See(r.match, r.place)
 	}
 	var named, duplicates []Difference
-	tally, err := a.Settle(s, spans(w.fates), w.settled, func(d Difference) error { named = append(named, d); return nil })
+	tally, err := a.Settle(w.ledgers(workers), w.settled, func(d Difference) error { named = append(named, d); return nil })
 	if err != nil {
 		t.Fatalf("Settle: %v", err)
 	}
@@ -246,10 +248,9 @@ func TestTallyAgreesWithTheModel(t *testing.T) {
 
 func agrees(t *testing.T, plan *generate.Plan) {
 	t.Helper()
-	all := generate.Slice{}
 	rapid.Check(t, func(t *rapid.T) {
-		w := draw(t, plan, all)
-		got, duplicates := w.settle(t, all)
+		w := draw(t, plan)
+		got, duplicates := w.settle(t, 1)
 		want := w.model()
 		for _, l := range want.types {
 			want.states.add(l.States)
@@ -303,12 +304,12 @@ func (w world) checkSums(t fatal, b books) {
 
 // The order in which objects are read decides nothing.
 func TestOrderOfRowsDecidesNothing(t *testing.T) {
-	plan, all := smokePlan(t, 1), generate.Slice{}
+	plan := smokePlan(t, 1)
 	rapid.Check(t, func(t *rapid.T) {
-		w := draw(t, plan, all)
-		before, dupsBefore := w.settle(t, all)
+		w := draw(t, plan)
+		before, dupsBefore := w.settle(t, 1)
 		w.rows = rapid.Permutation(w.rows).Draw(t, "another order")
-		after, dupsAfter := w.settle(t, all)
+		after, dupsAfter := w.settle(t, 1)
 		if diff := gocmp.Diff(before, after, gocmp.AllowUnexported(books{})); diff != "" {
 			t.Fatalf("another order of rows, another account:\n%s", diff)
 		}
@@ -318,31 +319,63 @@ func TestOrderOfRowsDecidesNothing(t *testing.T) {
 	})
 }
 
-// The workers' accounts of one lake sum up to the account of the whole: rows of
-// another worker's records are foreign to this one.
-func TestSlicesSumUp(t *testing.T) {
+// ledgers deals the fates to the ledgers of so many workers, each of which writes
+// its own records in its own order of sending.
+func (w world) ledgers(workers uint64) (list []iter.Seq[ledger.Span]) {
+	fates := map[record.ID]fate{}
+	for i, id := range w.records {
+		fates[id] = w.fates[i]
+	}
+	for i := range workers {
+		var own []fate
+		for s := range w.plan.Order(generate.Slice{Index: i + 1, Of: workers}) {
+			id := w.plan.ID(s.User, s.Event)
+			id.Copy = s.Copy
+			own = append(own, fates[id])
+		}
+		list = append(list, spans(own))
+	}
+	return list
+}
+
+// However many workers kept the books, the account is that of one: number by
+// number, difference by difference.
+func TestWorkersBooksAreOne(t *testing.T) {
+	for name, plan := range map[string]*generate.Plan{"user by user": smokePlan(t, 3), "as due, with copies": smokePlan(t, 3, scheduled)} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				w := draw(t, plan)
+				want, wantNamed := w.settle(t, 1)
+				workers := rapid.Uint64Range(2, 5).Draw(t, "workers") // also more than users
+				got, named := w.settle(t, workers)
+				if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(books{})); diff != "" {
+					t.Errorf("one worker (-), %d workers (+):\n%s", workers, diff)
+				}
+				if diff := gocmp.Diff(wantNamed, named); diff != "" {
+					t.Errorf("duplicates named, one worker (-), %d workers (+):\n%s", workers, diff)
+				}
+			})
+		})
+	}
+}
+
+// The rows of the slices add up to the rows of planned records.
+func TestSeenAddsUp(t *testing.T) {
 	plan := smokePlan(t, 3)
 	rapid.Check(t, func(t *rapid.T) {
-		w := draw(t, plan, generate.Slice{})
-		want, _ := w.settle(t, generate.Slice{})
-		of := rapid.Uint64Range(1, 4).Draw(t, "workers")
-		var got books
-		first := uint64(0)
-		for i := range of {
-			s := generate.Slice{Index: i + 1, Of: of}
-			part := w
-			part.fates = w.fates[first : first+plan.Count(s)]
-			first += plan.Count(s)
-			b, _ := part.settle(t, s)
-			if b.rows != want.rows {
-				t.Fatalf("worker %d of %d: %d rows, want all %d", i+1, of, b.rows, want.rows)
+		w := draw(t, plan)
+		a := New(plan)
+		want := [3]uint64{}
+		for _, r := range w.rows {
+			a.See(r.match, r.place)
+			if r.match.Kind == generate.Planned {
+				want[r.match.User]++
 			}
-			got.states.add(b.states)
-			got.producer += b.producer
-			got.pipeline += b.pipeline
 		}
-		if got.states != want.states || got.producer != want.producer || got.pipeline != want.pipeline {
-			t.Errorf("%d workers: %+v, %d + %d duplicates; want %+v, %d + %d", of, got.states, got.producer, got.pipeline, want.states, want.producer, want.pipeline)
+		for i, n := range want {
+			if got := a.Seen(generate.Slice{Index: uint64(i) + 1, Of: 3}); got != n {
+				t.Errorf("worker %d of 3: %d rows, want %d", i+1, got, n)
+			}
 		}
 	})
 }

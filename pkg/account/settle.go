@@ -34,21 +34,25 @@ type Difference struct {
 	Detail  string
 }
 
-// Settle walks the plan's slice beside the ledger's fates and returns the
-// account. Settled says whether an absent acked record is missing or still in
-// flight (law 5). Each difference goes to report, in the order of sending,
-// strangers last; an error of report ends the walk.
-func (a *Account) Settle(s generate.Slice, fates iter.Seq[ledger.Span], settled bool, report func(Difference) error) (Tally, error) {
+// Settle walks the plan beside the workers' ledgers and returns the account of
+// them all: fates has one for each worker, by its index, and one for a run that
+// was not divided. Settled says whether an absent acked record is missing or
+// still in flight (law 5). Each difference goes to report, in the order of
+// sending, strangers last; an error of report ends the walk.
+func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report func(Difference) error) (Tally, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := &walk{a: a, settled: settled, report: report, users: map[uint32]*attempted{}}
-	w.next, w.stop = iter.Pull(fates)
-	defer w.stop()
+	w := &walk{a: a, settled: settled, report: report, users: map[uint32]*attempted{}, books: make([]book, len(fates))}
+	for i, f := range fates {
+		next, stop := iter.Pull(f)
+		defer stop()
+		w.books[i].next = next
+	}
 	w.tally.LogTypes = make([]LogType, len(a.plan.LogTypes()))
 	for i, name := range a.plan.LogTypes() {
 		w.tally.LogTypes[i].Name = name
 	}
-	for step := range a.plan.Order(s) {
+	for step := range a.plan.Order(generate.Slice{}) {
 		if err := w.step(step); err != nil {
 			return Tally{}, err
 		}
@@ -59,24 +63,21 @@ func (a *Account) Settle(s generate.Slice, fates iter.Seq[ledger.Span], settled 
 		}
 	}
 	t := w.tally
-	t.Rows, t.Strangers, t.Damaged, t.Unrecorded = a.rows, a.strange, a.damaged, a.unrecorded
-	t.Foreign = a.foreign + a.others(s)
+	t.Rows, t.Strangers, t.Foreign, t.Damaged, t.Unrecorded = a.rows, a.strange, a.foreign, a.damaged, a.unrecorded
 	for _, l := range t.LogTypes {
 		t.add(l.States)
 	}
 	return t, t.Check()
 }
 
-// others counts the rows that other workers' slices own: to this one they are foreign.
-func (a *Account) others(s generate.Slice) (n uint64) {
-	first, end := a.plan.Range(s)
-	for user := range a.plan.UsersOf(generate.Slice{}) {
-		if u := uint64(user); first <= u && u < end {
-			continue
-		}
+// Seen counts the rows of the records of a slice, and their error records.
+func (a *Account) Seen(s generate.Slice) (n uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for user := range a.plan.UsersOf(s) {
 		for event := range a.plan.Cohort(user).Events {
 			rows := a.counts.get(a.plan.Index(user, uint32(event)))
-			n += uint64(rows.intact) + uint64(rows.mutated)
+			n += uint64(rows.intact) + uint64(rows.mutated) + a.Rejects.of(user, uint32(event))
 		}
 	}
 	return n
@@ -87,10 +88,7 @@ type walk struct {
 	a       *Account
 	settled bool
 	report  func(Difference) error
-	next    func() (ledger.Span, bool)
-	stop    func()
-	span    ledger.Span
-	seq     uint64
+	books   []book                // by worker
 	users   map[uint32]*attempted // under way
 	last    *attempted            // most often the next record's too
 	idle    []*attempted          // done with, to be used again
@@ -98,9 +96,18 @@ type walk struct {
 	tally   Tally
 }
 
+// book is one worker's ledger, read in the worker's order of sending: that is the
+// order of the whole run without the other workers' users.
+type book struct {
+	next func() (ledger.Span, bool)
+	span ledger.Span
+	seq  uint64
+}
+
 // attempted is what the ledger knows of a user's records so far.
 type attempted struct {
 	user     uint32
+	book     *book
 	left     uint64 // records to come
 	attempts []attempt
 }
@@ -121,7 +128,7 @@ func (w *walk) step(s generate.Step) error {
 		}
 		w.last = u
 	}
-	u.attempts = append(u.attempts, attempt{s.Event, s.Copy, w.fate()})
+	u.attempts = append(u.attempts, attempt{s.Event, s.Copy, w.fate(u.book)})
 	if u.left--; u.left > 0 {
 		return nil
 	}
@@ -136,7 +143,8 @@ func (w *walk) begin(user uint32) *attempted {
 	if n := len(w.idle); n > 0 {
 		u, w.idle = w.idle[n-1], w.idle[:n-1]
 	}
-	*u = attempted{user: user, left: w.a.plan.CountOf(user), attempts: u.attempts[:0]}
+	book := &w.books[w.a.plan.WorkerOf(user, uint64(len(w.books)))-1]
+	*u = attempted{user: user, book: book, left: w.a.plan.CountOf(user), attempts: u.attempts[:0]}
 	w.users[user] = u
 	return u
 }
@@ -160,17 +168,17 @@ func (w *walk) user(u *attempted) error {
 	return nil
 }
 
-// fate returns what the ledger knows of the next record in the order of sending.
-func (w *walk) fate() ledger.Span {
-	for w.seq >= w.span.First+w.span.Count {
-		span, ok := w.next()
+// fate returns what a ledger knows of its next record in the order of sending.
+func (w *walk) fate(b *book) ledger.Span {
+	for b.seq >= b.span.First+b.span.Count {
+		span, ok := b.next()
 		if !ok {
-			span = ledger.Span{First: w.seq, Count: 1, Fate: record.Unsent}
+			span = ledger.Span{First: b.seq, Count: 1, Fate: record.Unsent}
 		}
-		w.span = span
+		b.span = span
 	}
-	w.seq++
-	switch w.span.Fate {
+	b.seq++
+	switch b.span.Fate {
 	case record.Acked:
 		w.tally.Fates.Acked++
 	case record.Refused:
@@ -180,7 +188,7 @@ func (w *walk) fate() ledger.Span {
 	case record.Unsent:
 		w.tally.Fates.Unsent++
 	}
-	return w.span
+	return b.span
 }
 
 // class gives each record of a class its state. Rows are dealt to acked

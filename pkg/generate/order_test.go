@@ -106,6 +106,48 @@ func TestDueOrderChangesNoRecord(t *testing.T) {
 	})
 }
 
+// A worker sends its users' records in the order of the whole run, others left
+// out: so one walk can read all workers' ledgers. Each user is one worker's.
+func TestSlicesKeepTheOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := scheduled(t, rapid.SampledFrom([]uint64{0, 25}).Draw(t, "speedup"))
+		workers := rapid.Uint64Range(1, 40).Draw(t, "workers") // also more than users
+		want := make([][]Step, workers)
+		for s := range p.Order(Slice{}) {
+			i := p.WorkerOf(s.User, workers) - 1
+			want[i] = append(want[i], s)
+		}
+		for i := range want {
+			s := Slice{Index: uint64(i) + 1, Of: workers}
+			first, end := p.Range(s)
+			for _, step := range want[i] {
+				if user := uint64(step.User); user < first || user >= end {
+					t.Fatalf("user %d is worker %d's, whose users are %d to %d", user, s.Index, first, end)
+				}
+			}
+			if got := slices.Collect(p.Order(s)); !slices.Equal(got, want[i]) {
+				t.Fatalf("worker %d of %d sends %v, want %v", s.Index, workers, got, want[i])
+			}
+		}
+	})
+}
+
+// Where there are very many users, the ranges still meet at each user.
+func TestWorkerOfIsTheRangesInverse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := &Plan{Users: rapid.Uint64Range(1, 1<<32-1).Draw(t, "users")}
+		of := rapid.Uint64Range(1, 10_000).Draw(t, "workers")
+		s := Slice{Index: rapid.Uint64Range(1, of).Draw(t, "worker"), Of: of}
+		first, end := p.Range(s)
+		if first == end {
+			return
+		}
+		if a, b := p.WorkerOf(uint32(first), of), p.WorkerOf(uint32(end-1), of); a != s.Index || b != s.Index {
+			t.Errorf("users %d and %d of %d are of workers %d and %d of %d, want %d", first, end-1, p.Users, a, b, of, s.Index)
+		}
+	})
+}
+
 // Records come as they are due: arrival, then the gaps as captured, late ones
 // later, all of it faster by the speedup; a copy directly behind its original.
 func TestRecordsComeAsTheyAreDue(t *testing.T) {

@@ -365,6 +365,11 @@ func (p *Plan) Range(s Slice) (first, end uint64) {
 	return p.Users * (s.Index - 1) / s.Of, p.Users * s.Index / s.Of
 }
 
+// WorkerOf is the index, from 1, of the slice of so many that has a user.
+func (p *Plan) WorkerOf(user uint32, of uint64) uint64 {
+	return ((uint64(user)+1)*of + p.Users - 1) / p.Users
+}
+
 // Count is the number of records of a slice.
 func (p *Plan) Count(s Slice) (n uint64) {
 	if s.Of == 0 {

@@ -95,17 +95,18 @@ func OpenCopy(dir string) (*Account, error) {
 	if err != nil || a.Clean {
 		return a, err
 	}
-	a.Next = a.Manifest.Planned
-	a.Attempts.Unknown -= a.Window
-	a.Window, a.totals = 0, Totals{}
-	lost := a.unacked(state{fate: record.Unknown, code: a.number(CodeCrash), unknowns: math.MaxUint32})
-	a.Attempts.Unknown += a.Window
-	a.settle(merge(a.pieces, lost))
+	a.Next, a.totals = a.Manifest.Planned, Totals{}
+	a.settle(merge(a.pieces, a.everything()))
 	return a, nil
 }
 
-// unacked is the window of all that is planned and not acked.
-func (a *Account) unacked(lost state) (layer []piece) {
+// everything is the window of all that is planned and not acked, in place of
+// any before: each of them may have been sent any number of times.
+func (a *Account) everything() (layer []piece) {
+	lost := state{fate: record.Unknown, code: a.number(CodeCrash), unknowns: math.MaxUint32}
+	a.Attempts.Unknown -= a.Window
+	a.Window = 0
+	defer func() { a.Attempts.Unknown += a.Window }()
 	for s := range a.Fates() {
 		if s.Fate != record.Acked {
 			layer = push(layer, piece{s.First, s.First + s.Count, lost})

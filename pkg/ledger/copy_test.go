@@ -51,3 +51,39 @@ func TestCopyVouchesForItsAcksOnly(t *testing.T) {
 		}
 	}
 }
+
+// A run that goes on from a copy that lacks its end says for ever that its
+// records may have been sent any number of times, also when all is acked at last.
+// Only what the copy vouched for is not among them.
+func TestResumedCopySaysWhatItLacks(t *testing.T) {
+	dir, w := create(t, 6)
+	recs, outs := request(0, 2, record.Outcome{Fate: record.Acked})
+	must(t, attempt(w)(recs, outs))
+	must(t, w.Sync()) // and then the machine is lost
+	w, err := ledger.ResumeCopy(dir)
+	must(t, err)
+	recs, outs = request(2, 3, record.Outcome{Fate: record.Acked})
+	must(t, attempt(w)(recs, outs))
+	must(t, w.Close(ledger.Stopped))
+	a := open(t, dir)
+	must(t, a.Check())
+	if got, want := a.Totals(), (ledger.Totals{Acked: 5, Unknown: 1}); got != want || !a.Clean || a.Window != 4 || a.Next != 6 || a.Segments != 2 {
+		t.Errorf("%+v, clean %v, window %d, next %d, %d segments; want %+v, clean, 4, 6, 2", got, a.Clean, a.Window, a.Next, a.Segments, want)
+	}
+	for s := range a.Fates() {
+		if want := map[bool]uint32{true: 0, false: math.MaxUint32}[s.First < 2]; s.Unknowns != want {
+			t.Errorf("%+v: want %d unknown attempts", s, want)
+		}
+	}
+	// The same once more: the window is that of the last loss, not the sum.
+	w, err = ledger.ResumeCopy(dir)
+	must(t, err)
+	recs, outs = request(5, 1, record.Outcome{Fate: record.Acked})
+	must(t, attempt(w)(recs, outs))
+	must(t, w.Close(ledger.Complete))
+	a = open(t, dir)
+	must(t, a.Check())
+	if a.Totals().Acked != 6 || a.Window != 1 {
+		t.Errorf("%+v, window %d; want all acked, 1", a.Totals(), a.Window)
+	}
+}

@@ -97,6 +97,8 @@ func (d *decoder) frame(payload []byte) error {
 		err = d.begin()
 	case kindAnswer:
 		err = d.answer()
+	case kindLost:
+		d.lost()
 	case kindEnd:
 		err = d.close()
 	default:
@@ -191,6 +193,16 @@ func (d *decoder) state(key, count uint64) (state, error) {
 	d.sum.add(fate, count)
 	d.a.Attempts.add(fate, count)
 	return s, nil
+}
+
+// lost gives as many unknown attempts as can be counted to each record that is
+// not acked so far. It makes up for what a crash was thought to have lost.
+func (d *decoder) lost() {
+	d.time()
+	d.a.Next = d.a.Manifest.Planned
+	d.a.pieces = d.layers.all()
+	d.layers.stack = [][]piece{merge(d.a.pieces, d.a.everything())}
+	d.a.pieces = nil
 }
 
 // crashed gives one unknown attempt to each record of the requests that were in

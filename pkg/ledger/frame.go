@@ -14,6 +14,7 @@ import (
 //
 //	begin   ms, then to the end, runs of: (first − end of the run before it, zigzag)<<1|more, and with more: count−2
 //	answer  ms, how many requests back, runs over the request's records of: count, code<<2|fate
+//	lost    ms; first in a segment: all that is not acked may have been sent, any number of times
 //	end     ms, reason, requests, attempts acked, refused, unknown
 //
 // Requests count from the segment's first. A code is 0 for none, else 1 + its
@@ -34,6 +35,7 @@ const otherCode = "other"
 const (
 	kindBegin  = 'b'
 	kindAnswer = 'a'
+	kindLost   = 'l'
 	kindEnd    = 'e'
 )
 
@@ -179,6 +181,8 @@ func (e *encoder) fate(dst []byte, o record.Outcome) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(code)))
 	return append(dst, code...)
 }
+
+func (e *encoder) lost(dst []byte, ms int64) []byte { return e.time(append(dst, kindLost), ms) }
 
 func (e *encoder) close(dst []byte, ms int64, reason End) ([]byte, error) {
 	dst = e.time(append(dst, kindEnd), ms)

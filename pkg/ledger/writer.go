@@ -97,6 +97,21 @@ func Resume(dir string) (*Writer, error) {
 	return w, nil
 }
 
+// ResumeCopy is Resume where dir was fetched from a copy that may lack the end of
+// what was sent; see OpenCopy. The new segment says so, for whoever reads it.
+func ResumeCopy(dir string) (*Writer, error) {
+	w, err := Resume(dir)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.put(w.enc.lost(w.payload[:0], w.ms())); err != nil {
+		return nil, errors.Join(err, w.file.Close())
+	}
+	return w, nil
+}
+
 func createSegment(dir string, n int) (*os.File, string, error) {
 	path := filepath.Join(dir, SegmentFile(n))
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)

@@ -4,6 +4,7 @@ package kinesis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -115,4 +116,28 @@ func (c *Client) Put(ctx context.Context, recs []record.Record) ([]record.Outcom
 	}
 	c.keys.accepted()
 	return k.out, nil
+}
+
+// DryRun asks whether Put would be taken: parameters, the stream, permissions. The
+// service stores nothing, and says so with an error of its own; an answer without
+// it is one of a server that does not know dry runs, and may have stored recs.
+func (c *Client) DryRun(ctx context.Context, recs []record.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	k := &call{recs: recs}
+	_, err := c.api.PutRecords(context.WithValue(ctx, callKey{}, k), &sdk.PutRecordsInput{StreamName: &c.stream, Records: noRecords, DryRun: aws.Bool(true)})
+	if k.body != nil {
+		k.body.release()
+	}
+	var passed *types.DryRunOperationException
+	switch {
+	case errors.As(err, &passed):
+		return nil
+	case err == nil:
+		return fmt.Errorf("stream %q: the endpoint does not know dry runs: it may have stored %d records: %w", c.stream, len(recs), ErrInvalid)
+	}
+	return c.explain(err)
 }
