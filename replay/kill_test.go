@@ -47,7 +47,8 @@ func TestKilledPushBalances(t *testing.T) {
 		}
 	})
 	t.Logf("in %d kills: %d records stored without an answer, %d undecided, %d doubled", kills, stored.Load(), undecided.Load(), doubled.Load())
-	if !t.Failed() && min(stored.Load(), undecided.Load(), doubled.Load()) == 0 {
+	// Whether a lost answer is sent again before the kill is chance; TestLostAnswersAreChargedToTheProducer has that for certain.
+	if !t.Failed() && min(stored.Load(), undecided.Load()) == 0 {
 		t.Error("the kills never met a request in flight, which is the point of this test")
 	}
 }

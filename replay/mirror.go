@@ -33,7 +33,7 @@ const partsDir = ".d" // behind the name of a segment
 const (
 	mirrorEvery = 5 * time.Second  // between two parts: what a lost machine costs
 	mirrorMost  = 30 * time.Second // for the last part
-	mirrorLast  = 4 * time.Second  // likewise when interrupted: what is in flight took up to 25 s, and AWS Batch and Kubernetes kill after 30 s
+	mirrorLast  = 4 * time.Second  // likewise when interrupted: what is in flight took up to 20 s, and AWS Batch and Kubernetes kill after 30 s
 	partBytes   = 4 << 20          // of one part at most
 )
 

@@ -56,7 +56,7 @@ type PushConfig struct {
 
 // Push sends a job's records: generate, wait for the turn, put, record. All of it
 // is in the run directory when Push returns, whatever the error. When ctx is
-// done, what is in flight is waited for, for up to 25 s, and nothing else is sent.
+// done, what is in flight is waited for, for up to 20 s, and nothing else is sent.
 func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error) {
 	p, err := prepare(job, &cfg)
 	if err != nil {

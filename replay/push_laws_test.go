@@ -292,7 +292,7 @@ func TestDeadStreamEndsThePush(t *testing.T) {
 	})
 }
 
-// An answer that never comes holds an interrupted push up for 25 s, no longer.
+// An answer that never comes holds an interrupted push up for 20 s, no longer.
 func TestInterruptionWaitsForAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run := filepath.Join(t.TempDir(), "run")
@@ -300,7 +300,7 @@ func TestInterruptionWaitsForAnswers(t *testing.T) {
 		calls := make(chan struct{}, 100)
 		cfg := pushConfig(run, sinkFunc(func(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
 			calls <- struct{}{}
-			wait := 20 * time.Second // an answer that is late
+			wait := 15 * time.Second // an answer that is late
 			if recs[0].Seq == 0 {
 				wait = time.Hour // one that never comes
 			}
@@ -322,8 +322,8 @@ func TestInterruptionWaitsForAnswers(t *testing.T) {
 		var begun time.Time
 		time.AfterFunc(time.Second, func() { begun = time.Now(); interrupt() })
 		_, err := replay.Push(ctx, smoke(t, 100), cfg)
-		if took := time.Since(begun); !errors.Is(err, context.Canceled) || took != 25*time.Second {
-			t.Errorf("%v after %v, want the interruption after 25s", err, took)
+		if took := time.Since(begun); !errors.Is(err, context.Canceled) || took != 20*time.Second {
+			t.Errorf("%v after %v, want the interruption after 20s", err, took)
 		}
 		led, err := ledger.Open(run)
 		if err != nil {

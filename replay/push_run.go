@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// grace is how long an interrupted push waits for answers.
-	grace = 25 * time.Second
+	// grace is how long an interrupted push waits for answers. With the last part
+	// of a copy in S3 it ends within 25 s; AWS Batch kills after 30.
+	grace = 20 * time.Second
 	// deadAfter is how long no call may be answered.
 	deadAfter = 5 * time.Minute
 	// dryAfter is how long a shard may refuse all: an on-demand stream does for 15
