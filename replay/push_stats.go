@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -36,10 +37,11 @@ type Stats struct {
 
 // ShardStats say what went into a shard, data and keys, and what it refused.
 type ShardStats struct {
-	ID        string `json:"id"`
-	Records   uint64 `json:"records"`
-	Bytes     uint64 `json:"bytes"`
-	Throttled uint64 `json:"throttled"`
+	ID        string   `json:"id"`
+	Records   uint64   `json:"records"`
+	Bytes     uint64   `json:"bytes"`
+	Throttled uint64   `json:"throttled"`
+	Users     []uint32 `json:"users,omitempty"` // indexes of those who bring much of its records
 }
 
 // A Latency is a distribution of times.
@@ -107,7 +109,8 @@ func (s *Stats) Merge(other *Stats) error {
 	byID := map[string]ShardStats{}
 	for _, one := range append(s.Shards, other.Shards...) {
 		sum := byID[one.ID]
-		byID[one.ID] = ShardStats{one.ID, sum.Records + one.Records, sum.Bytes + one.Bytes, sum.Throttled + one.Throttled}
+		users := slices.Concat(sum.Users, one.Users)
+		byID[one.ID] = ShardStats{one.ID, sum.Records + one.Records, sum.Bytes + one.Bytes, sum.Throttled + one.Throttled, users}
 	}
 	s.Shards = nil
 	for _, id := range sortedKeys(byID) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"kreplay/pkg/account"
 	"kreplay/pkg/batch"
@@ -135,7 +137,7 @@ func (r *Result) Report() report.Report {
 	for _, s := range r.Stages {
 		addStage(&rep, s)
 	}
-	rep.Notes = slices.Concat(r.Notes, r.Stats.notes())
+	rep.Notes = slices.Concat(r.Notes, r.Stats.notes(), r.heat())
 	for i, f := range r.Findings {
 		e := report.Expectation{
 			Name: f.Name, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,
@@ -164,7 +166,7 @@ func (r *Result) addStats(p *report.Push) {
 	}
 	p.Bytes, p.Slip, p.Put = &s.Bytes, s.Slip.report(), s.Put.report()
 	for _, shard := range s.Shards {
-		p.Shards = append(p.Shards, report.Shard(shard))
+		p.Shards = append(p.Shards, report.Shard{ID: shard.ID, Records: shard.Records, Bytes: shard.Bytes, Throttled: shard.Throttled})
 	}
 }
 
@@ -178,6 +180,25 @@ func (s *Stats) notes() (list []string) {
 	}
 	if s.Held > 0 {
 		list = append(list, fmt.Sprintf("%s records without an answer were not sent again (stream.on_unknown: hold); push --resume would leave them too", report.Count(s.Held)))
+	}
+	return list
+}
+
+// heat names the users who bring much of what a shard took.
+func (r *Result) heat() (list []string) {
+	if r.Stats == nil {
+		return nil
+	}
+	for _, s := range r.Stats.Shards {
+		if len(s.Users) == 0 {
+			continue
+		}
+		ids := make([]string, len(s.Users))
+		for i, user := range s.Users {
+			ids[i] = strconv.FormatUint(r.Plan.Values(user).UserID, 10)
+		}
+		list = append(list, fmt.Sprintf("shard %s took %s records, %s throttled; much of them of user %s", s.ID,
+			report.Count(s.Records), report.Count(s.Throttled), strings.Join(ids, ", ")))
 	}
 	return list
 }

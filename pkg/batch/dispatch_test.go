@@ -342,3 +342,25 @@ func BenchmarkDispatcher(b *testing.B) {
 		})
 	}
 }
+
+// A user who brings half of the records is named with the shard that they go
+// to, and with no other; users who bring little are not.
+func TestHotUserIsNamed(t *testing.T) {
+	s := newSim(t, batch.Config{Limits: batch.Limits{Records: 500, RequestBytes: 1 << 20, RecordBytes: 1 << 20}, Requests: 4, Share: 1}, 4, 1000)
+	s.route()
+	recs := s.skewed(8000, 0, 100)
+	hot := recs[0]
+	for i := range recs {
+		recs[i].ID.User = uint32(i)
+		if i%2 == 0 {
+			recs[i].ID.User, recs[i].PartitionKey = 7, hot.PartitionKey
+		}
+	}
+	s.run(recs, func(*batch.Request) {})
+	want := s.shardOf(&hot).ID
+	for _, sh := range s.d.Shards() {
+		if named := slices.Equal(sh.Users, []uint32{7}); named != (sh.ID == want) || !named && len(sh.Users) > 0 {
+			t.Errorf("shard %s is heated by users %v; user 7 heats %s", sh.ID, sh.Users, want)
+		}
+	}
+}

@@ -50,6 +50,7 @@ func (d *Dispatcher) Settle(now time.Duration, r *Request, outs []record.Outcome
 func (d *Dispatcher) note(i int32, o *record.Outcome) (answered bool) {
 	s := &d.slots[i]
 	sh := &d.shards[s.shard]
+	sh.heat.look(s.rec.Seq, s.rec.ID.User)
 	switch o.Fate {
 	case record.Acked:
 		n := s.rec.Size()

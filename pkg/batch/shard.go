@@ -17,6 +17,7 @@ import (
 type Shard struct {
 	ID                        string
 	Records, Bytes, Throttled uint64
+	Users                     []uint32 // who bring much of its records, those who bring most first
 }
 
 // shard is a queue with its limits.
@@ -28,6 +29,7 @@ type Shard struct {
 // first, faster the longer all goes well.
 type shard struct {
 	total   Shard
+	heat    heat
 	queue   list // in order of seq
 	again   keyedHeap
 	waiting int
@@ -205,6 +207,7 @@ func (d *Dispatcher) Route(m *stream.Map, now time.Duration) error {
 		}
 	}
 	for _, was := range old {
+		was.total.Users = was.heat.users()
 		d.remember(was.total)
 	}
 	d.routes, d.shards, d.turn, d.key, d.waiting = m, shards, 0, routeKey{}, 0
@@ -256,6 +259,7 @@ func (d *Dispatcher) remember(s Shard) {
 	was.Records += s.Records
 	was.Bytes += s.Bytes
 	was.Throttled += s.Throttled
+	was.Users = s.Users
 }
 
 // elsewhere counts an ack from a shard other than the one that a record was
@@ -286,6 +290,7 @@ func (d *Dispatcher) Shards() []Shard {
 	}
 	for i := range d.shards {
 		if s := d.shards[i].total; s.ID != "" {
+			s.Users = d.shards[i].heat.users()
 			all = append(all, s)
 		}
 	}
