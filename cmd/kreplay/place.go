@@ -133,6 +133,18 @@ func (p runPlace) close() {
 	}
 }
 
+// interrupted says how to go on after a signal; another error stays as it is.
+func interrupted(ctx context.Context, err error, where runPlace) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	hint := "kreplay push --resume " + where.dir
+	if where.name != "" {
+		hint += " --run-dir " + where.name
+	}
+	return fmt.Errorf("%w; what was sent is kept, go on with: %s", err, hint)
+}
+
 func (p runPlace) String() string {
 	if p.name != "" {
 		return p.name
