@@ -133,6 +133,15 @@ type line struct {
 	period time.Duration
 }
 
+// constant says whether a profile is one rate for ever.
+func constant(p Profile) (perSecond float64, ok bool) {
+	l, ok := p.(line)
+	if !ok || len(l.points) != 1 {
+		return 0, false
+	}
+	return l.points[0].Rate, true
+}
+
 func newLine(points []Point, period time.Duration) (Profile, error) {
 	l := line{slices.Clone(points), make([]float64, len(points)), period}
 	some := false
