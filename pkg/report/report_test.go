@@ -141,7 +141,7 @@ func TestTextOfTwoStagesAndOfNone(t *testing.T) {
 	if err := Text(&two, r); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{" raw login\n", " table login\n", "\ntable  0 objects"} {
+	for _, want := range []string{" raw login\n", " table login\n", "\ntable  empty"} {
 		if !strings.Contains(two.String(), want) {
 			t.Errorf("two stages: %q is missing in\n%s", want, two.String())
 		}

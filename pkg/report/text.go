@@ -32,6 +32,10 @@ func Text(w io.Writer, r Report) error {
 		b.WriteByte('\n')
 	}
 	for _, s := range r.Stages {
+		if s.Objects == 0 && s.Rows+s.Missing+s.InFlight+s.Undecided+s.Absent == 0 {
+			fmt.Fprintf(&b, "%-6s empty\n", s.Name)
+			continue
+		}
 		fmt.Fprintf(&b, "%-6s %s objects, %s bytes, %s rows: %s delivered, %s mutated, %s rejected, %s missing, %s in flight, %s undecided, %s absent\n", s.Name,
 			Count(uint64(s.Objects)), Count(uint64(s.Bytes)), Count(s.Rows), Count(s.Delivered), Count(s.Mutated), Count(s.Rejected), Count(s.Missing), Count(s.InFlight), Count(s.Undecided), Count(s.Absent))
 		fmt.Fprintf(&b, "       duplicates: %s by the producer, %s by the pipeline; %s strangers, %s foreign rows, %s unreadable spans\n",
@@ -131,9 +135,10 @@ func logTypes(b *strings.Builder, r Report) {
 	b.WriteByte('\n')
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "planned\tdelivered\tmissing\tduplicates\tmutated\t  log type")
+	several := r.LogTypes[0].Stage != r.LogTypes[len(r.LogTypes)-1].Stage // they stand stage by stage
 	for _, l := range r.LogTypes {
 		name := l.Name
-		if len(r.Stages) > 1 {
+		if several {
 			name = l.Stage + " " + name
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t  %s\n", Count(l.Planned), Count(l.Delivered), Count(l.Missing), Count(l.Duplicates), Count(l.Mutated), name)
