@@ -119,7 +119,7 @@ func (d *decoder) begin() error {
 		if key&1 == 1 {
 			count = d.uvarint() + 2
 		}
-		first := d.end + uint64(int64(gap>>1)^-int64(gap&1)) //nolint:gosec // wraps, and back
+		first := d.end + uint64(int64(gap>>1)^-int64(gap&1)) // wraps, and back
 		planned := d.a.Manifest.Planned
 		if d.broken || first >= planned || count > planned-first {
 			return fmt.Errorf("request with %d records from seq %d: only %d are planned", count, first, planned)

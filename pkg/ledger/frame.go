@@ -106,7 +106,7 @@ func (e *encoder) begin(dst []byte, ms int64, recs []record.Record) []byte {
 		for i+n < len(recs) && recs[i+n].Seq == recs[i+n-1].Seq+1 {
 			n++
 		}
-		gap := int64(recs[i].Seq - e.end) //nolint:gosec // wraps, and back
+		gap := int64(recs[i].Seq - e.end) // wraps, and back
 		key := uint64(gap<<1^gap>>63) << 1
 		if n == 1 {
 			dst = binary.AppendUvarint(dst, key)
