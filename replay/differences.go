@@ -1,0 +1,76 @@
+package replay
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"kreplay/pkg/account"
+)
+
+// differences is the complete list on disk, with the first of them in memory.
+// It is safe for concurrent use.
+type differences struct {
+	mu      sync.Mutex
+	file    *os.File
+	buf     *bufio.Writer
+	most    int
+	samples []Named
+	total   uint64
+}
+
+func newDifferences(path string, samples int) (*differences, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("replay: list of differences: %w", err)
+	}
+	if samples == 0 {
+		samples = 100
+	}
+	return &differences{file: f, buf: bufio.NewWriter(f), most: samples}, nil
+}
+
+// line is one line of differences.ndjson.
+type line struct {
+	Stage   string  `json:"stage"`
+	Kind    string  `json:"kind"`
+	ID      string  `json:"id,omitempty"`
+	LogType string  `json:"log_type,omitempty"`
+	User    *uint32 `json:"user,omitempty"`
+	Event   *uint32 `json:"event,omitempty"`
+	Charge  string  `json:"charge,omitempty"`
+	Object  string  `json:"object,omitempty"`
+	Offset  *int64  `json:"offset,omitempty"`
+	Detail  string  `json:"detail,omitempty"`
+}
+
+func (d *differences) add(n Named) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.total++
+	if len(d.samples) < d.most {
+		d.samples = append(d.samples, n)
+	}
+	l := line{Stage: n.Stage, Kind: n.Kind, LogType: n.LogType, Charge: n.Charge, Object: n.Object, Detail: n.Detail}
+	if n.Kind != account.KindDamaged && n.Kind != account.KindStranger && n.LogType != "" {
+		l.ID, l.User, l.Event = n.ID.String(), &n.ID.User, &n.ID.Event
+	}
+	if n.Object != "" {
+		l.Offset = &n.Offset
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("replay: list of differences: %w", err)
+	}
+	if _, err := d.buf.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("replay: list of differences: %w", err)
+	}
+	return nil
+}
+
+func (d *differences) close() error {
+	return errors.Join(d.buf.Flush(), d.file.Close())
+}
