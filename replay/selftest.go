@@ -183,10 +183,12 @@ func (t *trial) conclude(ctx context.Context, p *plantings) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = before.acc.Close() }()
 	after, err := t.account(ctx, doctoredDir)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = after.acc.Close() }()
 	changed, err := t.compare(before, after, p)
 	if err != nil { // not of a store, nor of ctx: the account itself is at fault
 		t.unexpected(err.Error(), 1)

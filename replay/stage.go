@@ -38,7 +38,8 @@ func (v *verifier) run(ctx context.Context) error {
 		err = v.settle(ctx)
 	}
 	acc := account.New(v.res.Plan)
-	acc.Rejects = v.rejects
+	defer func() { _ = acc.Close() }()
+	acc.Rejects, acc.Folder = v.rejects, v.cfg.Dir
 	if err == nil {
 		err = v.scan(ctx, acc)
 	}

@@ -101,6 +101,7 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 		return nil, err
 	}
 	rejects := account.NewRejects(res.Plan)
+	defer func() { _ = rejects.Close() }()
 	for _, name := range judged(stages) {
 		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}, within: within(stages, name)}
 		v.rejects = rejects

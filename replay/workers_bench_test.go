@@ -65,6 +65,7 @@ func BenchmarkManyWorkers(b *testing.B) {
 			b.Fatalf("%+v, %v, %v", tally.States, err, res.Ledger.Check())
 		}
 		b.ReportMetric(time.Since(settled).Seconds(), "s-settle")
+		_ = acc.Close()
 	}
 	b.ReportMetric(peakMB(b), "peak-MB")
 }

@@ -2,92 +2,90 @@
 package account
 
 import (
+	"errors"
 	"sync"
+	"sync/atomic"
 
 	"kreplay/pkg/generate"
-	"kreplay/pkg/record"
 )
-
-// MaxPlaces bounds how many places of extra and mutated rows are kept in
-// memory, about 100 bytes each. Beyond it rows are counted, not placed.
-const MaxPlaces = 1 << 17
 
 // A Place is where a row was seen: an object and the row's offset in its
 // decompressed bytes.
 type Place struct {
 	Object string
 	Offset int64
-	Detail string // for a mutated row: the first difference
-	intact bool
 }
 
 // An Account counts the rows of one stage against a plan. Memory is a quarter
-// byte per planned record, plus what is wrong. See is safe for concurrent use.
+// byte per planned record at most, outside the Go heap, and less where users were
+// delivered one after another; 16 MB for the places of extra and mutated rows and of
+// strangers, of which more go to disk; the names of the objects that those lie in; and
+// what more than two rows of a record and mutated rows take: 12 bytes for each such
+// record, at most one byte for each record of the plan. See is safe for concurrent use.
 type Account struct {
 	// Rejects, set before Settle, are the records that the error stage holds:
 	// without a row they are rejected. nil: there is no such stage.
 	Rejects *Rejects
+	// Folder, set before See, is where places go that memory does not hold. Nothing
+	// is left there. Empty: where the system keeps temporary files.
+	Folder string
 
-	plan *generate.Plan
+	plan                      *generate.Plan
+	counts                    *counters
+	foreign, strange, damaged atomic.Uint64
 
-	mu                              sync.Mutex
-	counts                          *counters
-	places                          map[uint64][]Place // by dense index
-	placed                          int
-	strangers                       []Difference
-	rows, foreign, strange, damaged uint64
-	unrecorded                      uint64
+	mu     sync.Mutex
+	names  *names
+	places sorter
 }
 
-// New returns an empty Account of plan.
+// New returns an empty Account of plan. Its owner closes it.
 func New(plan *generate.Plan) *Account {
-	return &Account{plan: plan, counts: newCounters(plan.Distinct()), places: map[uint64][]Place{}}
+	a := &Account{plan: plan, counts: newCounters(plan), names: newNames()}
+	a.places.names = a.names
+	return a
 }
 
-// See counts one row that Identify has judged.
-func (a *Account) See(m generate.Match, at Place) {
+// Close gives memory and files back. Nothing may be asked of a any more.
+func (a *Account) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.rows++
+	a.counts.close()
+	return a.places.close()
+}
+
+// See counts one row that Identify has judged. Where the place of the row can not be
+// kept because of the disk, Settle and Save say so.
+func (a *Account) See(m generate.Match, at Place) {
 	switch m.Kind {
 	case generate.Foreign:
-		a.foreign++
+		a.foreign.Add(1)
 	case generate.Stranger:
-		a.strange++
-		if a.mayKeep() {
-			a.strangers = append(a.strangers, Difference{Kind: KindStranger, ID: record.ID{Run: a.plan.Tag, User: m.User}, Object: at.Object, Offset: at.Offset, Detail: m.Detail})
-		}
+		a.strange.Add(1)
+		a.keep(a.strangerIndex(m.User), m, at)
 	case generate.Planned:
-		i := a.plan.Index(m.User, m.Event)
-		before := a.counts.add(i, m.Intact)
-		class := a.plan.Multiplicity(m.User, m.Event)
-		extra := int(before.intact)+int(before.mutated) >= class
-		if (extra || !m.Intact) && a.mayKeep() {
-			at.Detail, at.intact = m.Detail, m.Intact
-			a.places[i] = append(a.places[i], at)
+		if extra := a.counts.add(m.User, m.Event, m.Intact); extra || !m.Intact {
+			a.keep(a.plan.Index(m.User, m.Event), m, at)
 		}
 	}
+}
+
+// strangerIndex puts strangers behind all that is planned.
+func (a *Account) strangerIndex(user uint32) uint64 { return a.plan.Distinct() + uint64(user) }
+
+// keep remembers where a row is that will have to be named.
+func (a *Account) keep(index uint64, m generate.Match, at Place) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.places.folder = a.Folder
+	a.places.add(entry{index: index, offset: at.Offset, object: a.names.number(at.Object), intact: m.Intact, text: m.Detail})
 }
 
 // Damage counts one unreadable span.
-func (a *Account) Damage() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.damaged++
-}
+func (a *Account) Damage() { a.damaged.Add(1) }
 
 // Delivered returns how many rows of planned records were seen so far.
-func (a *Account) Delivered() uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.rows - a.foreign - a.strange
-}
+func (a *Account) Delivered() uint64 { return a.counts.total() }
 
-func (a *Account) mayKeep() bool {
-	if a.placed == MaxPlaces {
-		a.unrecorded++
-		return false
-	}
-	a.placed++
-	return true
-}
+// errLost says that the places kept and the rows counted do not agree.
+var errLost = errors.New("account: the places of extra and mutated rows are not those that were counted; this is a bug in kreplay, please report it")

@@ -35,7 +35,7 @@ func ignore(Difference) error { return nil }
 // As many losses as duplicates leave the number of rows as planned, and are still both found.
 func TestEqualLossesAndDuplicatesDoNotCancel(t *testing.T) {
 	plan := smokePlan(t, 4)
-	a := New(plan)
+	a := newAccount(t, plan)
 	lake(a, plan, func(n int) int {
 		switch n % 43 {
 		case 20: // the first ones of a user are alike: among those a loss and a duplicate are nothing
@@ -66,40 +66,13 @@ func TestEqualLossesAndDuplicatesDoNotCancel(t *testing.T) {
 	}
 }
 
-// Places are bounded, rows are counted all the same, and what was not kept is said.
-func TestPlacesAreBounded(t *testing.T) {
-	const beyond = 5
-	plan := smokePlan(t, 1)
-	a := New(plan)
-	a.See(generate.Match{Kind: generate.Planned, Intact: true}, Place{Object: "first"})
-	for i := range MaxPlaces - 1 {
-		a.See(generate.Match{Kind: generate.Stranger}, Place{Object: "o", Offset: int64(i)})
-	}
-	for i := range beyond + 1 {
-		a.See(generate.Match{Kind: generate.Planned, Intact: true}, Place{Object: "o", Offset: int64(i)})
-	}
-	a.See(generate.Match{Kind: generate.Stranger}, Place{Object: "o"})
-	a.Damage()
-	named := map[string]int{}
-	tally, err := a.Settle(alone(allAcked(plan)), false, func(d Difference) error { named[d.Kind]++; return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if named[KindStranger]+named[KindDuplicate] != MaxPlaces || named[KindDuplicate] != 1 {
-		t.Errorf("named %v, want %d places", named, MaxPlaces)
-	}
-	if tally.Unrecorded != beyond+1 || tally.Strangers != MaxPlaces || tally.Pipeline != beyond+1 || tally.Damaged != 1 {
-		t.Errorf("%+v; want %d unrecorded, %d strangers, %d duplicates, 1 damaged", tally, beyond+1, MaxPlaces, beyond+1)
-	}
-}
-
-// A class of three has three rows that are as planned: they cost no place.
+// A class of three has three rows that are as planned: they cost no place, and nothing spills.
 func TestRowsOfAClassTakeNoPlace(t *testing.T) {
 	plan := smokePlan(t, 3)
-	a := New(plan)
+	a := newAccount(t, plan)
 	lake(a, plan, func(int) int { return 1 })
-	if a.placed != 0 || len(a.places) != 0 {
-		t.Errorf("%d places kept of a lake as planned, want 0", a.placed)
+	if len(a.places.held) != 0 || len(a.counts.table[0].spill) != 0 {
+		t.Errorf("%d places and %d spilled of a lake as planned, want 0", len(a.places.held), len(a.counts.table[0].spill))
 	}
 	tally, err := a.Settle(alone(allAcked(plan)), true, func(d Difference) error { return fmt.Errorf("named %+v", d) })
 	if err != nil || tally.Delivered != plan.Total() {
@@ -113,7 +86,7 @@ func TestRecordsBeyondTheLedgerAreUnsent(t *testing.T) {
 	fates := iter.Seq[ledger.Span](func(yield func(ledger.Span) bool) {
 		yield(ledger.Span{First: 0, Count: 5, Fate: record.Acked})
 	})
-	tally, err := New(plan).Settle(alone(fates), true, ignore)
+	tally, err := newAccount(t, plan).Settle(alone(fates), true, ignore)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +105,7 @@ func TestErrorOfReportEndsTheWalk(t *testing.T) {
 		KindDuplicate: {Kind: generate.Planned, Intact: true},
 		KindStranger:  {Kind: generate.Stranger},
 	} {
-		a := New(plan)
+		a := newAccount(t, plan)
 		a.See(m, Place{})
 		a.See(m, Place{})
 		calls := 0
@@ -152,7 +125,7 @@ func TestErrorOfReportEndsTheWalk(t *testing.T) {
 // Workers may see rows at the same time.
 func TestSeeFromManyGoroutines(t *testing.T) {
 	plan := smokePlan(t, 1)
-	a := New(plan)
+	a := newAccount(t, plan)
 	var g sync.WaitGroup
 	for range 4 {
 		g.Go(func() {

@@ -1,45 +1,166 @@
 package account
 
-// counters holds what was seen of each planned record in a quarter byte: 0, 1
-// or 2 intact rows, or 3: look in spill. Mutated rows always spill; they are rare.
+import (
+	"sync"
+
+	"kreplay/pkg/generate"
+)
+
+// counters hold what was seen of each planned record in a quarter byte: 0, 1 or
+// 2 intact rows, or 3: look in what spilled. The rows of a class of records alike
+// are dealt to its records in turn, so that a lake as planned has a 1 everywhere.
+// They are safe for concurrent use.
 type counters struct {
-	packed []byte
-	spill  map[uint64]seen
+	*layout
+	table  []page
+	narrow arena // two bits a slot
+	wide   arena // a byte a slot, of pages of which much spilled
+	whole  bool  // no record is planned twice: a page with a row each is complete
 }
 
 // seen counts the rows of one record, or of one class of records alike.
 type seen struct{ intact, mutated uint32 }
 
+func (s seen) rows() uint64 { return uint64(s.intact) + uint64(s.mutated) }
+
 const spilled = 3
 
-func newCounters(records uint64) *counters {
-	return &counters{packed: make([]byte, (records+3)/4), spill: map[uint64]seen{}}
+// What a page is.
+const (
+	untouched = iota // no row yet
+	open             // counted in memory
+	complete         // each record has exactly one row, which is intact: costs no memory
+)
+
+type page struct {
+	mu    sync.Mutex
+	state uint8
+	odd   bool // has an extra or a mutated row: is never complete
+	wide  bool // counts that spilled are in the wide arena, if they fit
+	rows  uint64
+	spill []overflow // by slot
 }
 
-func (c *counters) get(i uint64) seen {
-	n := c.packed[i/4] >> (i % 4 * 2) & 3
-	if n == spilled {
-		return c.spill[i]
+func newCounters(plan *generate.Plan) *counters { return newCountersOf(plan, pageUnit) }
+
+func newCountersOf(plan *generate.Plan, unit int) *counters {
+	l := newLayout(plan, unit)
+	return &counters{
+		layout: l, table: make([]page, l.pages), whole: plan.Total() == plan.Distinct(),
+		narrow: arena{size: l.slots / 4, count: l.pages}, wide: arena{size: l.slots, count: l.pages},
 	}
-	return seen{intact: uint32(n)}
 }
 
-// add counts one more row and returns how many were counted before.
-func (c *counters) add(i uint64, intact bool) (before seen) {
-	before = c.get(i)
-	after := before
+// add counts one more row of the class that begins with event. It says whether
+// the class had all its rows before.
+func (c *counters) add(user, event uint32, intact bool) (extra bool) {
+	at := c.find(user, event)
+	p := &c.table[at.page]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	bits := c.open(at.page)
+	before := c.read(p, at, bits)
+	if n := before.rows(); n > 0 { // else there is no need to know how many are planned
+		extra = n >= uint64(c.plan.Multiplicity(user, event))
+	}
+	c.count(p, at, bits, before, intact)
+	p.rows++
+	p.odd = p.odd || extra || !intact
+	if c.whole && !p.odd && p.rows == uint64(c.slotsOf(at.page)) {
+		p.state = complete
+		c.narrow.drop(at.page)
+	}
+	return extra
+}
+
+// get returns the rows of the class that begins with event.
+func (c *counters) get(user, event uint32) seen {
+	at := c.find(user, event)
+	p := &c.table[at.page]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch p.state {
+	case untouched:
+		return seen{}
+	case complete:
+		return seen{intact: uint32(at.class())}
+	}
+	return c.read(p, at, c.narrow.page(at.page))
+}
+
+// total is how many rows were counted.
+func (c *counters) total() (n uint64) {
+	for i := range c.table {
+		c.table[i].mu.Lock()
+		n += c.table[i].rows
+		c.table[i].mu.Unlock()
+	}
+	return n
+}
+
+func (c *counters) close() {
+	c.narrow.close()
+	c.wide.close()
+}
+
+// open returns the counters of a page that is about to change.
+func (c *counters) open(n int) []byte {
+	bits := c.narrow.page(n)
+	p := &c.table[n]
+	if p.state == complete {
+		c.refill(n, bits)
+	}
+	p.state = open
+	return bits
+}
+
+// refill writes down what a complete page stands for.
+func (c *counters) refill(n int, bits []byte) {
+	const ones = 0x55
+	slots := c.slotsOf(n)
+	clear(bits)
+	for i := range slots / 4 {
+		bits[i] = ones
+	}
+	if rest := slots % 4; rest > 0 {
+		bits[slots/4] = ones & (1<<(2*rest) - 1)
+	}
+}
+
+func slotOf(bits []byte, slot uint32) byte { return bits[slot/4] >> (slot % 4 * 2) & 3 }
+
+func setSlot(bits []byte, slot uint32, to byte) {
+	shift := slot % 4 * 2
+	bits[slot/4] = bits[slot/4]&^(3<<shift) | to<<shift
+}
+
+// read returns the rows of a class. Where they spilled, its first slot says so
+// and the others mean nothing.
+func (c *counters) read(p *page, at spot, bits []byte) (s seen) {
+	first := slotOf(bits, at.slot(0))
+	if first == spilled {
+		return c.spilled(p, at.page, at.slot(0))
+	}
+	s.intact = uint32(first)
+	for n := 1; n < len(at.members); n++ {
+		s.intact += uint32(slotOf(bits, at.slot(n)))
+	}
+	return s
+}
+
+// count adds a row to the before that read returned.
+func (c *counters) count(p *page, at spot, bits []byte, before seen, intact bool) {
+	class := uint32(at.class())
+	if intact && before.mutated == 0 && before.intact < 2*class {
+		slot := at.slot(int(before.intact % class))
+		setSlot(bits, slot, slotOf(bits, slot)+1)
+		return
+	}
 	if intact {
-		after.intact++
+		before.intact++
 	} else {
-		after.mutated++
+		before.mutated++
 	}
-	bits := byte(spilled)
-	if after.mutated == 0 && after.intact < spilled {
-		bits = byte(after.intact)
-	} else {
-		c.spill[i] = after
-	}
-	shift := i % 4 * 2
-	c.packed[i/4] = c.packed[i/4]&^(3<<shift) | bits<<shift
-	return before
+	setSlot(bits, at.slot(0), spilled)
+	c.spillTo(p, at.page, at.slot(0), before)
 }

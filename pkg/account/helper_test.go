@@ -19,6 +19,7 @@ import (
 
 type fatal interface {
 	Helper()
+	Cleanup(func())
 	Fatalf(string, ...any)
 	Errorf(string, ...any)
 }
@@ -110,4 +111,20 @@ type fate struct {
 // classOf returns the first record of the class of an event.
 func classOf(plan *generate.Plan, user, event uint32) uint32 {
 	return uint32(plan.Cohort(user).Program.Class[event])
+}
+
+// newAccount is New for a test. Its pages are small, so that there are several, and
+// so is the memory for places.
+func newAccount(t fatal, plan *generate.Plan) *Account {
+	t.Helper()
+	a := New(plan)
+	a.counts.close()
+	a.counts = newCountersOf(plan, 8)
+	a.places.most = 16 * entrySize
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return a
 }

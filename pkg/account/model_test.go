@@ -204,9 +204,10 @@ func draw(t *rapid.T, plan *generate.Plan) world {
 // settle accounts for a world and returns the books in the model's form, with
 // duplicates as the model has no say in: which place is the extra one.
 func (w world) settle(t fatal, workers uint64) (books, []Difference) {
-	a := New(w.plan)
+	a := newAccount(t, w.plan)
 	if len(w.rejects) > 0 || len(w.rows)%2 == 0 { // no error stage and an empty one are the same
 		a.Rejects = NewRejects(w.plan)
+		defer func() { _ = a.Rejects.Close() }()
 	}
 	for _, m := range w.rejects {
 		a.Rejects.See(m)
@@ -364,7 +365,7 @@ func TestSeenAddsUp(t *testing.T) {
 	plan := smokePlan(t, 3)
 	rapid.Check(t, func(t *rapid.T) {
 		w := draw(t, plan)
-		a := New(plan)
+		a := newAccount(t, plan)
 		want := [3]uint64{}
 		for _, r := range w.rows {
 			a.See(r.match, r.place)

@@ -1,43 +1,53 @@
 package account
 
 import (
-	"sync"
+	"io"
+	"sync/atomic"
 
 	"kreplay/pkg/generate"
 )
 
 // Rejects counts the error records of planned records, for the stages that
-// those were kept out of. Memory is a quarter byte per planned record, from the
-// first error record on. See is safe for concurrent use.
+// those were kept out of. Memory is a quarter byte per planned record, and what is
+// not touched is free. See is safe for concurrent use.
 type Rejects struct {
-	plan *generate.Plan
-
-	mu     sync.Mutex
 	counts *counters
+	any    atomic.Bool
 }
 
 // NewRejects returns empty Rejects of plan.
-func NewRejects(plan *generate.Plan) *Rejects { return &Rejects{plan: plan} }
+func NewRejects(plan *generate.Plan) *Rejects { return &Rejects{counts: newCounters(plan)} }
 
 // See counts one error record of a record that Identify found to be planned.
 func (r *Rejects) See(m generate.Match) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.counts == nil {
-		r.counts = newCounters(r.plan.Distinct())
-	}
-	r.counts.add(r.plan.Index(m.User, m.Event), true)
+	r.any.Store(true)
+	r.counts.add(m.User, m.Event, true)
 }
 
 // of returns how many error records name the class that begins with event.
 func (r *Rejects) of(user, event uint32) uint64 {
-	if r == nil {
+	if r == nil || !r.any.Load() {
 		return 0
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.counts == nil {
-		return 0
+	return uint64(r.counts.get(user, event).intact)
+}
+
+// Close gives the memory back; the Accounts that have r are settled by then.
+func (r *Rejects) Close() error {
+	r.counts.close()
+	return nil
+}
+
+// Save writes r to w, so that RestoreRejects makes it anew. No See runs meanwhile.
+func (r *Rejects) Save(w io.Writer) error { return save(w, r.counts, nil) }
+
+// RestoreRejects reads what Save wrote of the same plan; see Restore.
+func RestoreRejects(plan *generate.Plan, from io.Reader) (*Rejects, error) {
+	r := NewRejects(plan)
+	if err := restore(from, r.counts, nil); err != nil {
+		r.counts.close()
+		return nil, err
 	}
-	return uint64(r.counts.get(r.plan.Index(user, event)).intact)
+	r.any.Store(true)
+	return r, nil
 }

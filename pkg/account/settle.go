@@ -37,12 +37,16 @@ type Difference struct {
 // Settle walks the plan beside the workers' ledgers and returns the account of
 // them all: fates has one for each worker, by its index, and one for a run that
 // was not divided. Settled says whether an absent acked record is missing or
-// still in flight (law 5). Each difference goes to report, in the order of
-// sending, strangers last; an error of report ends the walk.
+// still in flight (law 5). Each difference goes to report: records without a row in
+// the order of sending, then rows that are mutated or extra, record by record in the
+// order of the dense index and there by place, then strangers by user and place; an
+// error of report ends the walk. Settle may be called again, also after more was seen.
 func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report func(Difference) error) (Tally, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := &walk{a: a, settled: settled, report: report, users: map[uint32]*attempted{}, books: make([]book, len(fates))}
+	w.owed = sorter{folder: a.Folder, names: a.names, most: a.places.most}
+	defer func() { _ = w.owed.close() }()
 	for i, f := range fates {
 		next, stop := iter.Pull(f)
 		defer stop()
@@ -57,13 +61,12 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 			return Tally{}, err
 		}
 	}
-	for _, d := range a.strangers {
-		if err := report(d); err != nil {
-			return Tally{}, err
-		}
+	if err := w.name(); err != nil {
+		return Tally{}, err
 	}
 	t := w.tally
-	t.Rows, t.Strangers, t.Foreign, t.Damaged, t.Unrecorded = a.rows, a.strange, a.foreign, a.damaged, a.unrecorded
+	t.Strangers, t.Foreign, t.Damaged = a.strange.Load(), a.foreign.Load(), a.damaged.Load()
+	t.Rows = a.counts.total() + t.Strangers + t.Foreign
 	for _, l := range t.LogTypes {
 		t.add(l.States)
 	}
@@ -72,12 +75,12 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 
 // Seen counts the rows of the records of a slice, and their error records.
 func (a *Account) Seen(s generate.Slice) (n uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	for user := range a.plan.UsersOf(s) {
-		for event := range a.plan.Cohort(user).Events {
-			rows := a.counts.get(a.plan.Index(user, uint32(event)))
-			n += uint64(rows.intact) + uint64(rows.mutated) + a.Rejects.of(user, uint32(event))
+		c := a.plan.Cohort(user)
+		for event := range uint32(c.Events) {
+			if uint32(c.Program.Class[event]) == event { // counts for its class
+				n += a.counts.get(user, event).rows() + a.Rejects.of(user, event)
+			}
 		}
 	}
 	return n
@@ -93,6 +96,7 @@ type walk struct {
 	last    *attempted            // most often the next record's too
 	idle    []*attempted          // done with, to be used again
 	charge  charge                // of the current class
+	owed    sorter                // charges of classes with rows to be named
 	tally   Tally
 }
 
@@ -196,12 +200,12 @@ func (w *walk) fate(b *book) ledger.Span {
 // is. Error records are dealt to those that got no row.
 func (w *walk) class(user uint32, c *generate.Cohort, members []attempt) error {
 	plan, first := w.a.plan, uint32(c.Program.Class[members[0].event])
-	rows := w.a.counts.get(plan.Index(user, first))
+	rows := w.a.counts.get(user, first)
 	intact := min(uint64(rows.intact), uint64(len(members)))
 	mutated := min(uint64(len(members))-intact, uint64(rows.mutated))
 	rejected := w.a.Rejects.of(user, first)
-	extra := uint64(rows.intact) + uint64(rows.mutated) - intact - mutated
-	w.charge = charge{mutated: mutated, extra: extra}
+	extra := rows.rows() - intact - mutated
+	w.charge = charge{user: user, first: first, mutated: mutated, extra: extra, intact: uint64(rows.intact) - intact}
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {
 		for _, m := range members {
 			if m.span.Fate != fate {
@@ -239,7 +243,8 @@ func (w *walk) class(user uint32, c *generate.Cohort, members []attempt) error {
 	if rows.mutated == 0 && extra == 0 {
 		return nil
 	}
-	return w.rows(plan.ID(user, first), c.LogType[first])
+	w.rows(c.LogType[first])
+	return nil
 }
 
 func (w *walk) absent(s *States, fate record.Fate, d *Difference) {
@@ -256,53 +261,4 @@ func (w *walk) absent(s *States, fate record.Fate, d *Difference) {
 		s.InFlight++
 		d.Kind, d.Detail = KindInFlight, "acked, and in no object yet"
 	}
-}
-
-// charge is what there is to name of one class.
-type charge struct {
-	mutated  uint64 // records whose only rows are mutated
-	extra    uint64 // rows beyond one a record
-	unknowns uint64 // attempts at its records that may have been stored
-}
-
-// rows charges the extra rows of a class and names each extra or mutated row.
-// Which of them are extra does not depend on the order in which they were seen:
-// intact rows count first, so a mutated row beside enough intact ones is extra.
-func (w *walk) rows(id record.ID, logType uint16) error {
-	l, c := &w.tally.LogTypes[logType], w.charge
-	l.Duplicates += c.extra
-	producer := min(c.extra, c.unknowns)
-	w.tally.Producer += producer
-	w.tally.Pipeline += c.extra - producer
-	for _, p := range w.named(id) {
-		d := Difference{Kind: KindDuplicate, ID: id, LogType: l.Name, Charge: "pipeline", Object: p.Object, Offset: p.Offset, Detail: p.Detail}
-		switch {
-		case !p.intact && c.mutated > 0:
-			c.mutated--
-			d.Kind, d.Charge = KindMutated, ""
-		case producer > 0:
-			producer--
-			d.Charge = "producer"
-		}
-		if err := w.report(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// named returns the places of a class's mutated and extra rows, by place.
-func (w *walk) named(id record.ID) []Place {
-	places := slices.Clone(w.a.places[w.a.plan.Index(id.User, id.Event)])
-	slices.SortFunc(places, func(a, b Place) int {
-		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Offset, b.Offset))
-	})
-	surplus := len(places) - int(w.charge.mutated+w.charge.extra) // intact rows that only came behind a mutated one
-	return slices.DeleteFunc(places, func(p Place) bool {
-		if !p.intact || surplus <= 0 {
-			return false
-		}
-		surplus--
-		return true
-	})
 }

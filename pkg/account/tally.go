@@ -33,15 +33,14 @@ type Fates struct{ Acked, Refused, Unknown, Unsent uint64 }
 // that breaks one is a bug in kreplay, not a finding about the pipeline.
 type Tally struct {
 	States
-	Fates      Fates
-	Rows       uint64 // all readable rows of the stage
-	Producer   uint64 // extra rows that our own unknown attempts explain
-	Pipeline   uint64 // extra rows beyond that
-	Strangers  uint64 // our run tag or user range, but not planned
-	Foreign    uint64 // other producers' rows
-	Damaged    uint64 // unreadable spans; they are not rows
-	LogTypes   []LogType
-	Unrecorded uint64 // extra and mutated rows whose place was not kept, to bound memory
+	Fates     Fates
+	Rows      uint64 // all readable rows of the stage
+	Producer  uint64 // extra rows that our own unknown attempts explain
+	Pipeline  uint64 // extra rows beyond that
+	Strangers uint64 // our run tag or user range, but not planned
+	Foreign   uint64 // other producers' rows
+	Damaged   uint64 // unreadable spans; they are not rows
+	LogTypes  []LogType
 }
 
 // A LogType is one log type's share of the account.

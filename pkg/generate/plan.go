@@ -330,6 +330,15 @@ func (p *Plan) index(c *Cohort, user, event uint32) uint64 {
 	return c.base + (p.spread.position(uint64(user))-c.first)*uint64(c.Events) + uint64(event)
 }
 
+// Place is a user's place in the order in which the users begin, from 0: users
+// whose places are near each other are sent at about the same time.
+func (p *Plan) Place(user uint32) uint64 {
+	if p.paced && p.curve.Span() > 0 {
+		return p.ranks.at(uint64(user))
+	}
+	return uint64(user)
+}
+
 // Multiplicity is how many planned records, copies among them, render like one.
 func (p *Plan) Multiplicity(user, event uint32) (n int) {
 	c := p.Cohort(user)
