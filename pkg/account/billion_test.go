@@ -134,12 +134,12 @@ func wholeRun(b *testing.B, window uint64) {
 		forgetPeak(b)
 		a := New(s.plan)
 		a.Folder = b.TempDir()
-		begun := time.Now()
+		begun := coreSeconds(b)
 		for n := range s.records(0, s.end()) {
 			s.see(a, n)
 		}
-		b.ReportMetric(float64(s.distinct)/time.Since(begun).Seconds()/1e6, "Mids/s-see")
-		begun = time.Now()
+		b.ReportMetric(float64(s.distinct)/(coreSeconds(b)-begun)/1e6, "Mids/core-s-see")
+		begun = coreSeconds(b)
 		named := map[string]int{}
 		tally, err := a.Settle(alone(batches(s.plan)), true, func(d Difference) error {
 			named[fmt.Sprint(d.Kind, uint64(d.ID.User)*s.perUser+uint64(d.ID.Event))]++
@@ -148,8 +148,9 @@ func wholeRun(b *testing.B, window uint64) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(time.Since(begun).Seconds(), "s-settle")
-		b.ReportMetric(float64(s.distinct)/time.Since(begun).Seconds()/1e6, "Mids/s-settle")
+		spent := coreSeconds(b) - begun
+		b.ReportMetric(spent, "core-s-settle")
+		b.ReportMetric(float64(s.distinct)/spent/1e6, "Mids/core-s-settle")
 		b.ReportMetric(peakMB(b), "peak-MB")
 		if err := a.Close(); err != nil {
 			b.Fatal(err)
@@ -219,6 +220,26 @@ func BenchmarkSee(b *testing.B) {
 			})
 		})
 	}
+}
+
+// coreSeconds is the time that this process had cores for, its collector's included:
+// on a machine that does other work too, the clock on the wall says little.
+func coreSeconds(b *testing.B) float64 {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return time.Duration(time.Now().UnixNano()).Seconds()
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	ticks := 0.0
+	for _, field := range strings.Fields(rest)[11:13] { // user and system, in hundredths of a second
+		n, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	return ticks / 100
 }
 
 // forgetPeak has the kernel count the peak from now on.

@@ -10,12 +10,12 @@ import (
 )
 
 // plans are one for each way in which counters are laid out.
-func plans(t fatal) map[string]*generate.Plan {
+func plans(t fatal, users int) map[string]*generate.Plan {
 	return map[string]*generate.Plan{
-		"user by user":    smokePlan(t, 7),
-		"as users arrive": smokePlan(t, 7, scheduled, func(sc *scenario.Scenario) { sc.Inject = scenario.Inject{} }),
-		"with copies":     smokePlan(t, 7, scheduled),
-		"cohorts differ":  smokePlan(t, 7, dividing),
+		"user by user":    smokePlan(t, users),
+		"as users arrive": smokePlan(t, users, scheduled, func(sc *scenario.Scenario) { sc.Inject = scenario.Inject{} }),
+		"with copies":     smokePlan(t, users, scheduled),
+		"cohorts differ":  smokePlan(t, users, dividing),
 	}
 }
 
@@ -30,7 +30,7 @@ func dividing(sc *scenario.Scenario) {
 
 // Counters hold what a plain map would, whatever completes, spills or is closed on the way.
 func TestCountersAgreeWithAMap(t *testing.T) {
-	for name, plan := range plans(t) {
+	for name, plan := range plans(t, 7) {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) { againstMap(t, plan) })
 		})
@@ -86,7 +86,7 @@ func againstMap(t *rapid.T, plan *generate.Plan) {
 
 // Every record has a slot of its own; a user's lie on one page.
 func TestSlotsAreDistinct(t *testing.T) {
-	for name, plan := range plans(t) {
+	for name, plan := range plans(t, 7) {
 		for _, unit := range []int{1, 3, 8, pageUnit} {
 			l := newLayout(plan, unit)
 			if differ := name == "cohorts differ"; l.byTime == differ || len(l.bands) != len(plan.Cohorts()) {
