@@ -71,8 +71,8 @@ func TestRowsOfAClassTakeNoPlace(t *testing.T) {
 	plan := smokePlan(t, 3)
 	a := newAccount(t, plan)
 	lake(a, plan, func(int) int { return 1 })
-	if len(a.places.held) != 0 || len(a.counts.table[0].spill) != 0 {
-		t.Errorf("%d places and %d spilled of a lake as planned, want 0", len(a.places.held), len(a.counts.table[0].spill))
+	if len(a.places.held) != 0 || a.counts.table[0].more != nil {
+		t.Errorf("%d places and %v spilled of a lake as planned, want 0", len(a.places.held), a.counts.table[0].more)
 	}
 	tally, err := a.Settle(alone(allAcked(plan)), true, func(d Difference) error { return fmt.Errorf("named %+v", d) })
 	if err != nil || tally.Delivered != plan.Total() {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -183,43 +184,45 @@ func batches(plan *generate.Plan) iter.Seq[ledger.Span] {
 	}
 }
 
-// BenchmarkSee is rows a second, by one reader and by as many as there are cores.
+// BenchmarkSee is one pass over the lake by one reader and by two, who take objects
+// of 4,096 rows in turn: in the order of sending, scattered, and in no order.
 func BenchmarkSee(b *testing.B) {
 	for _, order := range []struct {
 		name   string
 		window uint64
 	}{{"ordered", 1}, {"window=1Mi", 1 << 20}, {"random", 1 << 62}} {
 		s := newSightings(b, order.window)
-		b.Run(order.name+"/readers=1", func(b *testing.B) {
-			a := New(s.plan)
-			defer func() { _ = a.Close() }()
-			b.ReportAllocs()
-			for i := uint64(0); b.Loop(); i++ {
-				for n := range s.records(i%s.end(), i%s.end()+1) {
-					s.see(a, n)
-				}
-			}
-		})
-		b.Run(order.name+"/readers=all", func(b *testing.B) {
-			a := New(s.plan)
-			defer func() { _ = a.Close() }()
-			b.ReportAllocs()
-			var chunks atomic.Uint64
-			const chunk = 4096
-			b.RunParallel(func(pb *testing.PB) {
-				i := uint64(0)
-				for pb.Next() {
-					if i%chunk == 0 {
-						i = chunks.Add(chunk) - chunk
-					}
-					for n := range s.records(i%s.end(), i%s.end()+1) {
+		for _, readers := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/readers=%d", order.name, readers), func(b *testing.B) { pass(b, s, readers) })
+		}
+	}
+}
+
+func pass(b *testing.B, s *sightings, readers int) {
+	const object = 4096
+	b.ReportAllocs()
+	begun, spent := time.Now(), coreSeconds(b)
+	for b.Loop() {
+		a := New(s.plan)
+		var next atomic.Uint64
+		var g sync.WaitGroup
+		for range readers {
+			g.Go(func() {
+				for from := next.Add(object) - object; from < s.end(); from = next.Add(object) - object {
+					for n := range s.records(from, min(from+object, s.end())) {
 						s.see(a, n)
 					}
-					i++
 				}
 			})
-		})
+		}
+		g.Wait()
+		if err := a.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
+	seen := float64(s.distinct) * float64(b.N) / 1e6
+	b.ReportMetric(seen/(coreSeconds(b)-spent), "Mids/core-s")
+	b.ReportMetric(seen/time.Since(begun).Seconds(), "Mids/s")
 }
 
 // coreSeconds is the time that this process had cores for, its collector's included:

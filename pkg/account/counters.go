@@ -32,13 +32,14 @@ const (
 	complete         // each record has exactly one row, which is intact: costs no memory
 )
 
+// A page takes 32 bytes, so that two fill a line of the processor's cache.
 type page struct {
 	mu    sync.Mutex
+	rows  uint64
+	more  *spill // nil: nothing spilled
+	slots uint32 // that are records; set when it is opened
 	state uint8
 	odd   bool // has an extra or a mutated row: is never complete
-	wide  bool // counts that spilled are in the wide arena, if they fit
-	rows  uint64
-	spill []overflow // by slot
 }
 
 func newCounters(plan *generate.Plan) *counters { return newCountersOf(plan, pageUnit) }
@@ -66,7 +67,7 @@ func (c *counters) add(user, event uint32, intact bool) (extra bool) {
 	c.count(p, at, bits, before, intact)
 	p.rows++
 	p.odd = p.odd || extra || !intact
-	if c.whole && !p.odd && p.rows == uint64(c.slotsOf(at.page)) {
+	if c.whole && !p.odd && p.rows == uint64(p.slots) {
 		p.state = complete
 		c.narrow.drop(at.page)
 	}
@@ -107,23 +108,25 @@ func (c *counters) close() {
 func (c *counters) open(n int) []byte {
 	bits := c.narrow.page(n)
 	p := &c.table[n]
-	if p.state == complete {
-		c.refill(n, bits)
+	switch p.state {
+	case untouched:
+		p.slots = uint32(c.slotsOf(n))
+	case complete:
+		p.refill(bits)
 	}
 	p.state = open
 	return bits
 }
 
 // refill writes down what a complete page stands for.
-func (c *counters) refill(n int, bits []byte) {
+func (p *page) refill(bits []byte) {
 	const ones = 0x55
-	slots := c.slotsOf(n)
 	clear(bits)
-	for i := range slots / 4 {
+	for i := range p.slots / 4 {
 		bits[i] = ones
 	}
-	if rest := slots % 4; rest > 0 {
-		bits[slots/4] = ones & (1<<(2*rest) - 1)
+	if rest := p.slots % 4; rest > 0 {
+		bits[p.slots/4] = ones & (1<<(2*rest) - 1)
 	}
 }
 

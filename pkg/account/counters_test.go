@@ -122,7 +122,7 @@ func TestCompletePagesAreDropped(t *testing.T) {
 		c.add(s.User, classOf(plan, s.User, s.Event), true)
 	}
 	for i := range c.table {
-		if p := &c.table[i]; p.state != complete || p.spill != nil {
+		if p := &c.table[i]; p.state != complete || p.more != nil {
 			t.Errorf("page %d of %d: state %d, want complete", i, c.pages, p.state)
 		}
 	}
@@ -159,8 +159,8 @@ func TestMuchThatSpillsIsDense(t *testing.T) {
 		c.add(s.User, s.Event, true)
 	}
 	for i := range c.table {
-		if p := &c.table[i]; !p.wide || len(p.spill) != 0 {
-			t.Errorf("page %d: wide = %v, %d spilled beside it", i, p.wide, len(p.spill))
+		if p := &c.table[i]; p.more == nil || !p.more.wide || len(p.more.list) != 0 {
+			t.Errorf("page %d: spilled %+v, want all of it in bytes", i, p.more)
 		}
 	}
 	for event, want := range []seen{{3, 0}, {2, 1}, {3, 0}} {

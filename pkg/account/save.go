@@ -122,7 +122,7 @@ func (c *counters) savePage(f *frameWriter, n int) {
 	f.number(p.rows<<1 | odd)
 	bits := c.narrow.page(n)
 	_, _ = f.Write(bits)
-	for slot := range uint32(c.slotsOf(n)) {
+	for slot := range p.slots {
 		if slotOf(bits, slot) == spilled {
 			s := c.spilled(p, n, slot)
 			f.number(uint64(s.intact))
@@ -226,12 +226,12 @@ func (d *decoder) pages() {
 		}
 		for range length {
 			p := &d.c.table[n]
-			p.state = state
+			p.state, p.slots = state, uint32(d.c.slotsOf(n))
 			switch state {
 			case open:
 				d.page(n)
 			case complete:
-				p.rows = uint64(d.c.slotsOf(n))
+				p.rows = uint64(p.slots)
 			}
 			if n++; d.err != nil {
 				return
@@ -245,7 +245,7 @@ func (d *decoder) page(n int) {
 	rows := d.number()
 	p.rows, p.odd = rows>>1, rows&1 == 1
 	d.bytes(bits)
-	for slot := range uint32(d.c.slotsOf(n)) {
+	for slot := range p.slots {
 		if d.err == nil && slotOf(bits, slot) == spilled {
 			intact, mutated := d.number(), d.number()
 			if intact|mutated > 1<<32-1 {

@@ -14,6 +14,12 @@ type overflow struct {
 	seen
 }
 
+// spill is what spilled of a page.
+type spill struct {
+	list []overflow // by slot
+	wide bool       // all that a byte can say is in the wide arena instead
+}
+
 const mostSpilled = 1024 // as many as 4 kB of a page of 16,384 records hold, less than a byte for each
 
 // A byte is the intact rows in its upper half and the mutated ones in its lower.
@@ -25,51 +31,56 @@ const (
 
 // spilled returns what spilled of a slot.
 func (c *counters) spilled(p *page, n int, slot uint32) seen {
-	if p.wide {
+	if p.more == nil {
+		return seen{}
+	}
+	if p.more.wide {
 		if b := c.wide.page(n)[slot]; b != tooMany {
 			return seen{uint32(b >> 4), uint32(b & mostMutated)}
 		}
 	}
-	if i, ok := p.find(slot); ok {
-		return p.spill[i].seen
+	if i, ok := p.more.find(slot); ok {
+		return p.more.list[i].seen
 	}
 	return seen{}
 }
 
-func (p *page) find(slot uint32) (int, bool) {
-	return slices.BinarySearchFunc(p.spill, slot, func(o overflow, slot uint32) int { return cmp.Compare(o.slot, slot) })
+func (m *spill) find(slot uint32) (int, bool) {
+	return slices.BinarySearchFunc(m.list, slot, func(o overflow, slot uint32) int { return cmp.Compare(o.slot, slot) })
 }
 
 // spillTo notes what is known of a slot that spilled.
 func (c *counters) spillTo(p *page, n int, slot uint32, s seen) {
-	if p.wide {
+	if p.more == nil {
+		p.more = new(spill)
+	}
+	m := p.more
+	if m.wide {
 		b := &c.wide.page(n)[slot]
 		if *b = s.byte(); *b != tooMany {
 			return
 		}
 	}
-	i, ok := p.find(slot)
+	i, ok := m.find(slot)
 	if ok {
-		p.spill[i].seen = s
+		m.list[i].seen = s
 		return
 	}
-	p.spill = slices.Insert(p.spill, i, overflow{slot, s})
-	if !p.wide && len(p.spill) > mostSpilled {
-		c.widen(p, n)
+	m.list = slices.Insert(m.list, i, overflow{slot, s})
+	if !m.wide && len(m.list) > mostSpilled {
+		m.widen(c.wide.page(n))
 	}
 }
 
-// widen moves what spilled of a page to where there is a byte for each slot.
-func (c *counters) widen(p *page, n int) {
-	p.wide = true
-	bytes := c.wide.page(n)
+// widen moves what spilled to where there is a byte for each slot.
+func (m *spill) widen(bytes []byte) {
 	var rest []overflow
-	for _, o := range p.spill {
+	for _, o := range m.list {
 		if bytes[o.slot] = o.byte(); bytes[o.slot] == tooMany {
 			rest = append(rest, o)
 		}
 	}
-	p.spill = rest
+	m.list, m.wide = rest, true
 }
 
 func (s seen) byte() byte {
