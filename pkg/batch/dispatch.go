@@ -39,6 +39,10 @@ const Idle = time.Hour
 // in memory.
 const copyFrom = 256
 
+// copySoon is the same where there are several streams: of a rare log type each
+// record lies in a chunk of its own.
+const copySoon = 16
+
 // A Config shapes a Dispatcher. Zero values stand for no limit, unless told.
 type Config struct {
 	Limits   Limits  // of a request
@@ -71,10 +75,9 @@ type Config struct {
 // request: Kinesis stores the records behind one that it refuses. So a user
 // goes no faster than a record a round trip, and many users have to be under way.
 type Dispatcher struct {
+	*shared
 	cfg    Config
 	luck   *rand.Rand
-	rate   pace.Bucket
-	bytes  pace.Bucket
 	window pace.Window
 	most   Limits // of a request, by what has turned out too large
 
@@ -100,6 +103,14 @@ type Dispatcher struct {
 	recent   recent
 	counts   Counts
 	past     map[string]*Shard // of shards that are no more, and of those that acked unasked
+}
+
+// shared is what the dispatchers of one run have in common; see Streams.
+type shared struct {
+	rate, bytes pace.Bucket
+	allHeld     int // records
+	allSize     int // their bytes
+	copyFrom    int // records of a shard that wait before the next is copied
 }
 
 // none is the end of a list of slots.
@@ -133,8 +144,9 @@ var empty = list{none, none}
 
 // A Request is what Take gives and Settle takes back.
 type Request struct {
-	Recs  []record.Record
-	Bytes int // data and keys
+	Recs   []record.Record
+	Bytes  int // data and keys
+	Stream int // of Streams
 
 	slots []int32
 	began time.Duration // first record
@@ -161,8 +173,8 @@ func New(cfg Config) *Dispatcher {
 		cfg.Share = 1
 	}
 	return &Dispatcher{
-		cfg: cfg, luck: rand.New(rand.NewPCG(cfg.Seed, 0)), most: cfg.Limits, free: none,
-		rate: pace.NewBucket(cfg.Rate, 0), bytes: pace.NewBucket(cfg.ByteRate, 0), window: pace.NewWindow(cfg.Requests),
+		shared: &shared{rate: pace.NewBucket(cfg.Rate, 0), bytes: pace.NewBucket(cfg.ByteRate, 0), copyFrom: copyFrom},
+		cfg:    cfg, luck: rand.New(rand.NewPCG(cfg.Seed, 0)), most: cfg.Limits, free: none, window: pace.NewWindow(cfg.Requests),
 		shards: []shard{newShard("", 0, 0)}, open: &Request{}, users: map[uint32]list{}, past: map[string]*Shard{},
 		health: health{unset, unset},
 	}
@@ -170,7 +182,7 @@ func New(cfg Config) *Dispatcher {
 
 // Room says whether Offer would take a record.
 func (d *Dispatcher) Room() bool {
-	return d.held == 0 || d.held < d.cfg.Records && d.size < d.cfg.Bytes
+	return d.allHeld == 0 || d.allHeld < d.cfg.Records && d.allSize < d.cfg.Bytes
 }
 
 // Offer takes r, which comes after all that were offered before. The caller
@@ -187,11 +199,10 @@ func (d *Dispatcher) Offer(r *record.Record) error {
 	s := &d.slots[i]
 	s.rec, s.shard, s.next, s.tries = *r, to, none, 0
 	sh := &d.shards[to]
-	if d.routes != nil && sh.waiting >= copyFrom {
+	if sh.waiting >= d.copyFrom && (d.routes != nil || d.copyFrom == copySoon) {
 		s.rec.Data = append(make([]byte, 0, len(r.Data)), r.Data...)
 	}
-	d.held++
-	d.size += r.Size()
+	d.hold(1, r.Size())
 	d.recent.offer(r.Due)
 	if d.cfg.Ordered {
 		behind, busy := d.users[r.ID.User]
@@ -213,6 +224,12 @@ func (d *Dispatcher) End() { d.ended = true }
 // Done says that nothing more is to be sent, and nothing is in flight.
 func (d *Dispatcher) Done() bool { return d.ended && d.held == 0 }
 
+// hold counts a record that comes or goes.
+func (d *Dispatcher) hold(records, bytes int) {
+	d.held, d.allHeld = d.held+records, d.allHeld+records
+	d.size, d.allSize = d.size+bytes, d.allSize+bytes
+}
+
 // take returns a free slot.
 func (d *Dispatcher) take() int32 {
 	i := d.free
@@ -228,8 +245,7 @@ func (d *Dispatcher) take() int32 {
 func (d *Dispatcher) release(i int32) {
 	s := &d.slots[i]
 	user := s.rec.ID.User
-	d.held--
-	d.size -= s.rec.Size()
+	d.hold(-1, -s.rec.Size())
 	*s = slot{next: d.free}
 	d.free = i
 	if !d.cfg.Ordered {

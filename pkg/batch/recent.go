@@ -60,14 +60,27 @@ func (d *Dispatcher) Refreshed(now time.Duration) { d.recent.refreshed(now) }
 // Wanted is how many records a second schedule and rate ask for at now; 0: as
 // many as possible.
 func (d *Dispatcher) Wanted(now time.Duration, scheduled bool) (wanted float64) {
-	if d.cfg.Rate != nil {
-		wanted = d.cfg.Rate.Rate(now)
+	return wantedOf([]*Dispatcher{d}, now, scheduled)
+}
+
+// wantedOf is the same of dispatchers that share a rate.
+func wantedOf(all []*Dispatcher, now time.Duration, scheduled bool) (wanted float64) {
+	if rate := all[0].cfg.Rate; rate != nil {
+		wanted = rate.Rate(now)
 	}
-	if n := uint64(now / time.Second); scheduled && n > 0 {
-		due := d.recent.seconds[(n-1)%dueSeconds] // the last second that is over
-		if due.number == n-1 && (wanted == 0 || float64(due.records) < wanted) {
-			wanted = float64(due.records)
+	n := uint64(now / time.Second)
+	if !scheduled || n == 0 {
+		return wanted
+	}
+	var records uint64
+	known := false
+	for _, d := range all {
+		if due := d.recent.seconds[(n-1)%dueSeconds]; due.number == n-1 { // the last second that is over
+			records, known = records+due.records, true
 		}
+	}
+	if known && (wanted == 0 || float64(records) < wanted) {
+		wanted = float64(records)
 	}
 	return wanted
 }

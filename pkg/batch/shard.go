@@ -311,15 +311,19 @@ func (d *Dispatcher) Dry(now, long time.Duration) (id string, dry bool) {
 // Hottest is the shard for which most records wait, or, if none does, the one
 // that took most; empty: no shard is known.
 func (d *Dispatcher) Hottest() string {
-	if d.routes == nil {
-		return ""
+	if hot := d.hottest(nil); hot != nil {
+		return hot.total.ID
 	}
-	hot := &d.shards[0]
+	return ""
+}
+
+// hottest is the hottest shard of d and another; nil: there is none.
+func (d *Dispatcher) hottest(hot *shard) *shard {
 	for i := range d.shards {
 		s := &d.shards[i]
-		if cmp.Or(cmp.Compare(s.waiting, hot.waiting), cmp.Compare(s.total.Bytes, hot.total.Bytes)) > 0 {
+		if d.routes != nil && (hot == nil || cmp.Or(cmp.Compare(s.waiting, hot.waiting), cmp.Compare(s.total.Bytes, hot.total.Bytes)) > 0) {
 			hot = s
 		}
 	}
-	return hot.total.ID
+	return hot
 }

@@ -9,14 +9,18 @@ import (
 )
 
 // Questions about the stream are not asked faster than an account can bear: of
-// many at once, those that cannot wait are not asked.
+// many at once, those that cannot wait are not asked, whichever stream they are about.
 func TestControlCallsAreFew(t *testing.T) {
-	c := client(t, serve(t, local.Config{}).URL())
+	c := client(t, serve(t, local.Config{Streams: []local.StreamSpec{{Name: streamName, Shards: 1}, {Name: "another", Shards: 1}}}).URL())
 	began := time.Now()
 	asked := 0
-	for range 40 {
+	for i := range 40 {
+		to := c
+		if i%2 > 0 {
+			to = c.Of("another")
+		}
 		ctx, end := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		if _, err := c.Shards(ctx); err == nil {
+		if _, err := to.Shards(ctx); err == nil {
 			asked++
 		}
 		end()

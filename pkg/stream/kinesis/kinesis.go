@@ -46,11 +46,16 @@ const controlPerSecond = 5
 // A Client puts records into one stream, one attempt a call. Its Put keeps the
 // contract of stream.Sink. It is safe for concurrent use.
 type Client struct {
-	control  *rate.Limiter // of calls about the stream
+	*service
+	stream string
+}
+
+// service is what the clients of one account and region have in common.
+type service struct {
+	control  *rate.Limiter // of calls about streams
 	api      *sdk.Client
 	http     *http.Client
 	keys     keys
-	stream   string
 	endpoint string
 	region   string
 	timeout  time.Duration
@@ -68,7 +73,7 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 	if !ok {
 		base = awshttp.NewBuildableClient()
 	}
-	c := &Client{control: rate.NewLimiter(controlPerSecond, controlPerSecond), stream: stream, region: cfg.Region, endpoint: aws.ToString(cfg.BaseEndpoint), timeout: o.Timeout}
+	c := &service{control: rate.NewLimiter(controlPerSecond, controlPerSecond), region: cfg.Region, endpoint: aws.ToString(cfg.BaseEndpoint), timeout: o.Timeout}
 	c.http = &http.Client{ // on a copy of the transport: the SDK would hide the one in use from Close
 		Transport:     transport(base.GetTransport(), o.Requests),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -82,8 +87,12 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 		so.Retryer = aws.NopRetryer{}
 		so.Protocol = wire{so.Protocol}
 	})
-	return c
+	return &Client{c, stream}
 }
+
+// Of returns a Client for another stream, with the same connections, credentials
+// and limit of calls about streams. Closing one is closing both.
+func (c *Client) Of(stream string) *Client { return &Client{c.service, stream} }
 
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
