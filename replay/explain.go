@@ -12,6 +12,7 @@ import (
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/object"
 	"kreplay/pkg/record"
+	"kreplay/pkg/scenario"
 	"kreplay/pkg/template"
 )
 
@@ -51,6 +52,7 @@ type PlannedLife struct {
 	Copy         uint16     `json:"copy,omitempty"`
 	EventTime    *time.Time `json:"event_time,omitempty"`
 	DueMS        *int64     `json:"due_ms,omitempty"` // since the schedule began; nil: there is no schedule
+	Stream       string     `json:"stream"`           // that it goes to
 	PartitionKey string     `json:"partition_key"`
 	Data         string     `json:"data"`  // as it was sent
 	Alike        int        `json:"alike"` // planned records with these bytes, this one included
@@ -199,6 +201,7 @@ func (e *explainer) find(ctx context.Context, led *ledger.Account) error {
 		ID: e.id.String(), Run: led.Manifest.Run, Scenario: led.Manifest.Scenario,
 		Planned: planned(plan, r), Ledger: known(led, r.Seq),
 	}
+	e.life.Planned.Stream, _ = scenario.StreamOf(led.Manifest.Stream, e.life.Planned.LogType) // it was one when the run began
 	return nil
 }
 

@@ -36,20 +36,31 @@ func (l *Load) add(bytes int) {
 // gives other ids, and so other shards.
 type Forecast struct {
 	Load
-	Requests  uint64        // at the least
-	Scheduled time.Duration // until the last record is due; 0: unpaced
-	Wall      time.Duration // at the least, by the schedule, the scenario's limits and, where asked for, the shards'
-	Shards    []ShardForecast
-	Hottest   int       // index of the shard with the longest way to go
-	Keys      []KeyLoad // the heaviest partition keys of the hottest shard, heaviest first
+	Requests  uint64           // at the least
+	Scheduled time.Duration    // until the last record is due; 0: unpaced
+	Wall      time.Duration    // at the least, by the schedule, the scenario's limits and, where asked for, the shards'
+	Streams   []StreamForecast // in the order of PredictConfig
+	Shards    []ShardForecast  // of all streams, in that order
+	Hottest   int              // index of the shard with the longest way to go
+	Keys      []KeyLoad        // the heaviest partition keys of the hottest shard, heaviest first
 
-	putUnits, firehoseUnits uint64
+	firehoseUnits uint64
+}
+
+// A StreamForecast is one stream's share.
+type StreamForecast struct {
+	StreamShards
+	Load
+	Requests uint64 // at the least
+
+	putUnits uint64
 }
 
 // A ShardForecast is one shard's share. Peaks are of the busiest second of the
 // schedule, 0 where it does not pace.
 type ShardForecast struct {
-	ID string
+	Stream string // as in PredictConfig
+	ID     string
 	Load
 	PeakRecords, PeakBytes uint64
 }
@@ -67,9 +78,17 @@ type KeyLoad struct {
 
 // PredictConfig says what a forecast is about.
 type PredictConfig struct {
-	Shards  *stream.Map // of the stream
-	Limited bool        // the shards have their nominal limits: they bound the time
+	Streams []StreamShards
+	Of      map[string]int // log type → its stream's index; nil: all goes to the first
+	Limited bool           // the shards have their nominal limits: they bound the time
 	Observe func(Progress)
+}
+
+// StreamShards are the shards of one stream.
+type StreamShards struct {
+	Name     string
+	Shards   *stream.Map
+	OnDemand bool // it is charged for what goes in and by the hour, not by the shard
 }
 
 // heaviest is how many keys a forecast names, and mostKeys how many it counts:
@@ -81,7 +100,13 @@ const (
 
 // Predict counts what a plan will send, without sending it.
 func Predict(ctx context.Context, plan *generate.Plan, limits scenario.Limits, cfg PredictConfig) (*Forecast, error) {
-	c := newCensus(cfg.Shards)
+	c := newCensus(cfg.Streams)
+	var of []int // by the plan's log types
+	if cfg.Of != nil {
+		for _, l := range plan.LogTypes() {
+			of = append(of, cfg.Of[l])
+		}
+	}
 	stop := watch(ctx, cfg.Observe, func() Progress {
 		return Progress{Phase: PhasePlan, Done: c.done.Load(), Total: plan.Total()}
 	})
@@ -90,7 +115,11 @@ func Predict(ctx context.Context, plan *generate.Plan, limits scenario.Limits, c
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		c.count(r.PartitionKey, r.Size(), r.Due)
+		to := 0
+		if of != nil {
+			to = of[plan.Cohort(r.ID.User).LogType[r.ID.Event]]
+		}
+		c.count(to, r.PartitionKey, r.Size(), r.Due)
 	}
 	f := c.forecast()
 	if plan.Paced() {
@@ -121,22 +150,31 @@ func untilPassed(n uint64, ceiling pace.Profile) time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// census counts records by shard, second and key.
+// census counts records by stream, shard, second and key.
 type census struct {
-	shards *stream.Map
-	done   atomic.Uint64
-	total  Load
-	load   []ShardForecast
-	second []Load // of each shard, in the second now
-	now    time.Duration
-	due    time.Duration
-	keys   map[string]*keyCount
-	last   *keyCount
-	key    string
-	size   struct{ records, bytes int } // of the request being filled
-	full   uint64
+	streams []streamCensus
+	done    atomic.Uint64
+	total   Load
+	load    []ShardForecast
+	second  []Load // of each shard, in the second now
+	now     time.Duration
+	due     time.Duration
+	keys    map[streamKey]*keyCount
+	last    *keyCount
+	key     streamKey
 
-	putUnits, firehoseUnits uint64
+	firehoseUnits uint64
+}
+
+type streamCensus struct {
+	StreamForecast
+	first int                          // of its shards
+	open  struct{ records, bytes int } // of the request being filled
+}
+
+type streamKey struct {
+	stream int
+	key    string
 }
 
 type keyCount struct {
@@ -144,21 +182,25 @@ type keyCount struct {
 	Load
 }
 
-func newCensus(m *stream.Map) *census {
-	c := &census{shards: m, load: make([]ShardForecast, m.Len()), second: make([]Load, m.Len()), keys: map[string]*keyCount{}}
-	for i := range c.load {
-		c.load[i].ID = m.Shard(i).ID
+func newCensus(streams []StreamShards) *census {
+	c := &census{keys: map[streamKey]*keyCount{}}
+	for _, s := range streams {
+		c.streams = append(c.streams, streamCensus{StreamForecast: StreamForecast{StreamShards: s}, first: len(c.load)})
+		for i := range s.Shards.Len() {
+			c.load = append(c.load, ShardForecast{Stream: s.Name, ID: s.Shards.Shard(i).ID})
+		}
 	}
+	c.second = make([]Load, len(c.load))
 	return c
 }
 
-func (c *census) count(key string, bytes int, due time.Duration) {
-	if c.last == nil || key != c.key {
-		c.key, c.last = key, c.of(key)
+func (c *census) count(to int, key string, bytes int, due time.Duration) {
+	if k := (streamKey{to, key}); c.last == nil || k != c.key {
+		c.key, c.last = k, c.of(k)
 	}
 	c.last.add(bytes)
 	c.total.add(bytes)
-	c.putUnits += uint64(bytes+putUnit-1) / putUnit
+	c.streams[to].count(bytes)
 	c.firehoseUnits += uint64(bytes+firehoseUnit-1) / firehoseUnit
 	s := &c.load[c.last.shard]
 	s.add(bytes)
@@ -170,23 +212,29 @@ func (c *census) count(key string, bytes int, due time.Duration) {
 	n := &c.second[c.last.shard]
 	n.add(bytes)
 	s.PeakRecords, s.PeakBytes = max(s.PeakRecords, n.Records), max(s.PeakBytes, n.Bytes)
-	if c.size.records == batch.MaxRecords || c.size.bytes+bytes > batch.MaxRequestBytes {
-		c.full++
-		c.size.records, c.size.bytes = 0, 0
-	}
-	c.size.records++
-	c.size.bytes += bytes
 	if c.total.Records%1024 == 0 {
 		c.done.Store(c.total.Records)
 	}
 }
 
+func (s *streamCensus) count(bytes int) {
+	s.add(bytes)
+	s.putUnits += uint64(bytes+putUnit-1) / putUnit
+	if s.open.records == 0 || s.open.records == batch.MaxRecords || s.open.bytes+bytes > batch.MaxRequestBytes {
+		s.Requests++
+		s.open.records, s.open.bytes = 0, 0
+	}
+	s.open.records++
+	s.open.bytes += bytes
+}
+
 // of returns the counter of a key, one that is kept for the first mostKeys.
-func (c *census) of(key string) *keyCount {
+func (c *census) of(key streamKey) *keyCount {
 	if k := c.keys[key]; k != nil {
 		return k
 	}
-	k := &keyCount{shard: c.shards.Find(stream.HashOf(key))}
+	s := &c.streams[key.stream]
+	k := &keyCount{shard: s.first + s.Shards.Find(stream.HashOf(key.key))}
 	if len(c.keys) < mostKeys {
 		c.keys[key] = k
 	}
@@ -194,9 +242,10 @@ func (c *census) of(key string) *keyCount {
 }
 
 func (c *census) forecast() *Forecast {
-	f := &Forecast{Load: c.total, Requests: c.full, Shards: c.load, putUnits: c.putUnits, firehoseUnits: c.firehoseUnits}
-	if c.size.records > 0 {
-		f.Requests++
+	f := &Forecast{Load: c.total, Shards: c.load, firehoseUnits: c.firehoseUnits}
+	for _, s := range c.streams {
+		f.Streams = append(f.Streams, s.StreamForecast)
+		f.Requests += s.Requests
 	}
 	for i := range f.Shards {
 		if f.Shards[i].seconds(1) > f.Shards[f.Hottest].seconds(1) {
@@ -208,7 +257,7 @@ func (c *census) forecast() *Forecast {
 	}
 	for key, k := range maps.All(c.keys) {
 		if k.shard == f.Hottest {
-			f.Keys = append(f.Keys, KeyLoad{key, k.Load})
+			f.Keys = append(f.Keys, KeyLoad{key.key, k.Load})
 		}
 	}
 	slices.SortFunc(f.Keys, func(a, b KeyLoad) int {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"go.uber.org/goleak"
 
+	"kreplay/pkg/generate"
 	"kreplay/pkg/local"
 	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
@@ -21,8 +22,8 @@ import (
 
 // TestMain is also the sender that TestKilledPushBalances and TestResumeAfterKills start and kill.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 5 && (os.Args[1] == sender || os.Args[1] == resumer) {
-		if err := send(context.Background(), os.Args[1] == resumer, os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if len(os.Args) == 6 && (os.Args[1] == sender || os.Args[1] == resumer) {
+		if err := send(context.Background(), os.Args[1] == resumer, [4]string(os.Args[2:])); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -39,23 +40,44 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	sender     = "push" // first argument of the sender, before endpoint, run directory and lake
+	sender     = "push" // first argument of the sender, before endpoint, run directory, lake and stream
 	resumer    = "resume"
 	server     = "serve" // likewise, before where the server's end comes from
 	streamName = "s"
 )
 
-func send(ctx context.Context, resume bool, endpoint, run, lake string) error {
+func send(ctx context.Context, resume bool, args [4]string) error {
+	endpoint, run, lake, to := args[0], args[1], args[2], args[3]
 	job, err := replay.Check(scenarios.FS, "smoke", []string{fmt.Sprintf("population.users=%d", killedUsers), "stream.limits.requests=4"})
 	if err != nil {
 		return err
 	}
-	client := kinesis.New(sdkConfig(endpoint), streamName, kinesis.Options{Requests: 4})
+	client := kinesis.New(sdkConfig(endpoint), to, kinesis.Options{Requests: 4})
 	defer client.Close()
 	cfg := pushConfig(run, client, lake)
 	cfg.Resume = resume
+	if cfg.Target, err = aim(job, client, to); err != nil {
+		return err
+	}
 	_, err = replay.Push(ctx, job, cfg)
 	return err
+}
+
+// aim is the target of one stream, or of those of each log type.
+func aim(job *replay.Job, client *kinesis.Client, name string) (to replay.Target, err error) {
+	plan, err := job.Plan(generate.Run{})
+	if err != nil {
+		return to, err
+	}
+	to = replay.Target{Sink: client, Stream: name}
+	names, of, err := replay.Streams(plan, name)
+	for l, i := range of {
+		if to.LogTypes == nil {
+			to.LogTypes = map[string]replay.Target{}
+		}
+		to.LogTypes[l] = replay.Target{Sink: client.Of(names[i]), Stream: names[i]}
+	}
+	return to, err
 }
 
 // smoke is the shipped scenario for so many users, 40 records each; set overrides its keys.

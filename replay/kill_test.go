@@ -76,7 +76,7 @@ func kill(t *testing.T, seed uint64) *killed {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	child := exec.CommandContext(t.Context(), exe, sender, pipe.URL(), run, lake)
+	child := exec.CommandContext(t.Context(), exe, sender, pipe.URL(), run, lake, streamName)
 	child.Stderr = &stderr
 	if err := child.Start(); err != nil {
 		t.Fatal(err)

@@ -48,6 +48,7 @@ func playIn(t testing.TB, format string, job *replay.Job, change func(*local.Con
 	cfg := local.Config{
 		Lake:           filepath.Join(dir, "lake"),
 		BufferInterval: time.Hour, BufferBytes: 1 << 20, Gzip: true, Faults: local.Faults{Seed: 1, Of: int(plan.Total())},
+		Streams: specs(t, job, nameOf(job)),
 	}
 	change(&cfg)
 	pipe := start(t, cfg, nil)
@@ -55,6 +56,9 @@ func playIn(t testing.TB, format string, job *replay.Job, change func(*local.Con
 	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
 	push := pushConfig(run, client, cfg.Lake)
+	if push.Target, err = aim(job, client, nameOf(job)); err != nil {
+		t.Fatal(err)
+	}
 	push.Stages["dlq"] = filepath.Join(cfg.Lake, "errors") // within the lake, as Firehose has it
 	if err := os.MkdirAll(push.Stages["dlq"], 0o755); err != nil {
 		t.Fatal(err)

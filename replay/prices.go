@@ -71,16 +71,17 @@ func CheckSpend(allowed scenario.Decimal, cost Cost) error {
 // Total is what the run costs in all.
 func (c Cost) Total() float64 { return c.Stream + c.Delivery }
 
-// Cost estimates what a run costs on a stream of the forecast's shards that is
-// up for as long as the run takes; onDemand says how the stream is charged.
-// Storage, reads, queries and requests to S3 are not in it.
-func (f *Forecast) Cost(p Prices, onDemand bool) Cost {
+// Cost estimates what a run costs on the forecast's streams, which are up for as
+// long as the run takes. Storage, reads, queries and requests to S3 are not in it.
+func (f *Forecast) Cost(p Prices) Cost {
 	hours := f.Wall.Hours()
 	c := Cost{Delivery: float64(f.firehoseUnits) * firehoseUnit / 1e9 * p.Firehose}
-	if onDemand {
-		c.Stream = hours*p.OnDemand + float64(f.Bytes)/1e9*p.GBIn
-	} else {
-		c.Stream = hours*p.Shard*float64(len(f.Shards)) + float64(f.putUnits)/1e6*p.PutUnits
+	for _, s := range f.Streams {
+		if s.OnDemand {
+			c.Stream += hours*p.OnDemand + float64(s.Bytes)/1e9*p.GBIn
+		} else {
+			c.Stream += hours*p.Shard*float64(s.Shards.Len()) + float64(s.putUnits)/1e6*p.PutUnits
+		}
 	}
 	return c
 }

@@ -26,10 +26,20 @@ type Progress struct {
 	Refused, Unknown uint64        // attempts
 	Wanted           float64       // records a second that limits and schedule ask for now; 0: as many as possible
 	Throttled        float64       // share of the attempts
-	Hottest          string        // shard; empty: not known
+	Hottest          string        // shard, as STREAM/SHARD where there are several streams; empty: not known
 	Slip             time.Duration // p99, from when a record was due until it was sent
 	Elapsed          time.Duration
-	Final            bool // the phase is over
+	Final            bool             // the phase is over
+	Streams          []StreamProgress // while pushing to several streams: each, by name
+}
+
+// StreamProgress is one stream's part of a push.
+type StreamProgress struct {
+	Stream           string
+	Acked, Bytes     uint64
+	Refused, Unknown uint64  // attempts
+	Throttled        float64 // share of the attempts
+	Slip             time.Duration
 }
 
 // watchEvery is often enough for an eye and rare enough for a log.

@@ -22,16 +22,19 @@ import (
 	"kreplay/pkg/stream"
 )
 
-// A Target is the stream that a push writes to.
+// A Target is the stream that a push writes to, or several.
 type Target struct {
 	Sink        stream.Sink // one attempt a Put; Push adds the retries
-	Stream      string      // its name, for the manifest
+	Stream      string      // its name, for the manifest; of several as in staging-{log_type}
 	Endpoint    string      // where it answers, without credentials
 	RecordBytes int         // the stream's own record limit; 0: the service's default
 	// Shards lists the open shards, as kinesis.Client does. With it each shard
 	// is sent no more than it takes. nil where shards have no limits, or where
 	// keys do not say the shard (distribution AUTO).
 	Shards func(context.Context) ([]stream.Shard, error)
+	// LogTypes are the streams of each log type that is sent, each with its own
+	// Sink, Stream, RecordBytes and Shards; see Streams. nil: all goes to this one.
+	LogTypes map[string]Target
 }
 
 // PushConfig says where a push goes and what it leaves behind.
@@ -107,24 +110,6 @@ func prepare(job *Job, cfg *PushConfig) (*push, error) {
 	return p, err
 }
 
-// fits refuses a plan with a record that the stream would refuse, before
-// anything is sent. The last user has the longest ids.
-func fits(plan *generate.Plan, limits batch.Limits) error {
-	var faults scenario.Faults
-	for _, c := range plan.Cohorts() {
-		for event := range c.Events {
-			n := c.Program.MaxSize(event) + 1 + batch.MaxKeyBytes
-			if n <= limits.RecordBytes {
-				continue
-			}
-			e := c.Program.Events[event]
-			faults = append(faults, scenario.Fault{Pos: e.Pos,
-				Msg: fmt.Sprintf("a record of about %d bytes with its key is over the stream's limit of %d; raise MaxRecordSizeInKiB of the stream or leave the event out", n, limits.RecordBytes)})
-		}
-	}
-	return faults.Err()
-}
-
 func manifest(job *Job, plan *generate.Plan, cfg PushConfig, started time.Time) ledger.Manifest {
 	first, end := plan.Range(cfg.Slice)
 	worker := ledger.Worker{Index: 1, Of: 1}
@@ -142,10 +127,10 @@ func manifest(job *Job, plan *generate.Plan, cfg PushConfig, started time.Time) 
 
 // push is one push under way.
 type push struct {
-	log      *zap.Logger
 	plan     *generate.Plan
 	slice    generate.Slice
-	target   Target
+	flows    []*flow // by name
+	of       []int   // of each of the plan's log types; nil: one stream
 	ledger   *ledger.Writer
 	requests int // in flight at most
 	guard    time.Duration
@@ -159,21 +144,28 @@ type push struct {
 	room  chan struct{} // the dispatcher has room
 
 	mu       sync.Mutex // guards what follows
-	dispatch *batch.Dispatcher
+	dispatch *batch.Streams
 	slip     *hdrhistogram.Histogram // µs
 	put      *hdrhistogram.Histogram // µs
 	looked   time.Duration           // when guards that cost something were looked at
-	sharded  bool                    // the map of shards has been read
-	unpaced  string                  // why shards are not paced although they were to be
 }
 
 func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	sc := job.Scenario.Stream
-	limits := batch.Limits{Records: batch.MaxRecords, RequestBytes: batch.MaxRequestBytes, RecordBytes: cfg.Target.RecordBytes}
-	if limits.RecordBytes == 0 {
-		limits.RecordBytes = batch.DefaultRecordBytes
+	log := cfg.Log
+	if log == nil {
+		log = zap.NewNop()
 	}
-	if err := fits(plan, limits); err != nil {
+	p := &push{
+		plan: plan, slice: cfg.Slice, requests: max(sc.Limits.Requests, 1),
+		guard: job.Scenario.Guard.ThrottledFor, paced: job.Scenario.Time.Paced(), total: plan.Count(cfg.Slice),
+		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(),
+	}
+	var err error
+	if p.flows, p.of, err = cfg.Target.flows(plan, log); err != nil {
+		return nil, err
+	}
+	if err := p.fits(); err != nil {
 		return nil, err
 	}
 	workers := max(cfg.Slice.Of, 1)
@@ -185,24 +177,23 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	if cfg.ByteRate != nil {
 		bytes = cfg.ByteRate
 	}
-	log := cfg.Log
-	if log == nil {
-		log = zap.NewNop()
+	dispatch := make([]batch.Config, len(p.flows))
+	for i, f := range p.flows {
+		dispatch[i] = batch.Config{
+			Limits:  batch.Limits{Records: batch.MaxRecords, RequestBytes: batch.MaxRequestBytes, RecordBytes: f.recordBytes()},
+			Records: held(p.requests), Requests: p.requests, Rate: rate, ByteRate: bytes, Seed: rand.Uint64(),
+			Sharded: f.Shards != nil, Share: float64(cmp.Or(sc.Limits.PerShard, scenario.Whole)) / float64(scenario.Whole) / float64(workers), // all of them write to all shards
+			Hold: sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser,
+		}
+		switch {
+		case !p.paced:
+		case f.slip == nil:
+			dispatch[i].Sent = func(slip time.Duration) { observe(p.slip, slip) }
+		default:
+			dispatch[i].Sent = func(slip time.Duration) { observe(p.slip, slip); observe(f.slip, slip) }
+		}
 	}
-	p := &push{
-		log: log.With(zap.String("stream", cfg.Target.Stream)), plan: plan, slice: cfg.Slice, target: cfg.Target, requests: max(sc.Limits.Requests, 1),
-		guard: job.Scenario.Guard.ThrottledFor, paced: job.Scenario.Time.Paced(), total: plan.Count(cfg.Slice),
-		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(),
-	}
-	dispatch := batch.Config{
-		Limits: limits, Records: held(p.requests), Requests: p.requests, Rate: rate, ByteRate: bytes, Seed: rand.Uint64(),
-		Sharded: cfg.Target.Shards != nil, Share: float64(cmp.Or(sc.Limits.PerShard, scenario.Whole)) / float64(scenario.Whole) / float64(workers), // all of them write to all shards
-		Hold: sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser,
-	}
-	if p.paced {
-		dispatch.Sent = func(slip time.Duration) { observe(p.slip, slip) }
-	}
-	p.dispatch = batch.New(dispatch)
+	p.dispatch = batch.NewStreams(dispatch)
 	return p, nil
 }
 

@@ -31,16 +31,17 @@ func (p *push) report(r *batch.Request, outs []record.Outcome, took time.Duratio
 	if why == nil {
 		return
 	}
+	log := p.flows[r.Stream].log
 	fields := []zap.Field{
 		zap.Int("records", len(r.Recs)), zap.Int("refused", refused), zap.Int("unknown", unknown),
 		zap.String("code", why.Code), zap.Duration("took", took), zap.Error(why.Err),
 	}
 	switch {
 	case unknown > 0:
-		p.log.Warn("records may or may not be stored; they are accounted for as unknown", fields...)
+		log.Warn("records may or may not be stored; they are accounted for as unknown", fields...)
 	case stream.Throttled(why.Code):
-		p.log.Debug("records were throttled", fields...)
+		log.Debug("records were throttled", fields...)
 	default:
-		p.log.Info("records were refused", fields...)
+		log.Info("records were refused", fields...)
 	}
 }

@@ -7,12 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"kreplay/pkg/batch"
 	"kreplay/pkg/record"
-	"kreplay/pkg/stream"
 )
 
 const (
@@ -38,8 +36,7 @@ var errGrace = errors.New("no answer came in the time that is left after an inte
 func (p *push) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p.begun = time.Now()
-	p.readShards(ctx)
+	p.begin(ctx)
 	puts, release := outlive(ctx, grace)
 	defer release()
 	requests := make(chan *batch.Request, p.requests) // as many as may be in flight: sending never blocks
@@ -122,7 +119,7 @@ func (p *push) offer(ctx context.Context, recs []record.Record) error {
 		var err error
 		p.mu.Lock()
 		for n < len(recs) && err == nil && p.dispatch.Room() {
-			err = p.dispatch.Offer(&recs[n])
+			err = p.dispatch.Offer(p.streamOf(&recs[n]), &recs[n])
 			n++
 		}
 		p.mu.Unlock()
@@ -172,7 +169,7 @@ func (p *push) turns(ctx context.Context, requests chan<- *batch.Request) error 
 		if t.stale && len(refreshing) == 0 {
 			refreshing <- struct{}{}
 			refresh.Go(func() {
-				p.readShards(ctx)
+				p.route(t.stream, p.flows[t.stream].readShards(ctx))
 				<-refreshing
 			})
 		}
@@ -190,7 +187,8 @@ func (p *push) turns(ctx context.Context, requests chan<- *batch.Request) error 
 type turn struct {
 	request *batch.Request
 	wait    time.Duration
-	stale   bool // the map of shards is to be read anew
+	stale   bool // a stream's map of shards is to be read anew
+	stream  int  // that one
 	done    bool
 }
 
@@ -198,21 +196,22 @@ func (p *push) turn() (t turn, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	if p.guard > 0 && p.dispatch.Throttled(now) >= p.guard {
+	if i, long := p.dispatch.Throttled(now); p.guard > 0 && long >= p.guard {
 		return t, fmt.Errorf("%w: stream %s has answered nothing but throttles for %v (guard.throttled_for); give it more shards, or send less with --rate",
-			ErrGuard, p.target.Stream, p.guard)
+			ErrGuard, p.flows[i].Stream, p.guard)
 	}
-	if p.dispatch.Failing(now) >= deadAfter {
-		return t, fmt.Errorf("replay: stream %s: no call has been answered for %v; check the network and the endpoint, then go on with push --resume", p.target.Stream, deadAfter)
+	if i, long := p.dispatch.Failing(now); long >= deadAfter {
+		return t, fmt.Errorf("replay: stream %s: no call has been answered for %v; check the network and the endpoint, then go on with push --resume", p.flows[i].Stream, deadAfter)
 	}
 	if now-p.looked >= lookEvery {
 		p.looked = now
-		if id, dry := p.dispatch.Dry(now, dryAfter); dry {
-			return t, fmt.Errorf("replay: stream %s: shard %s has refused every record for %v; is another producer using all of it? go on with push --resume", p.target.Stream, id, dryAfter)
+		if i, id, dry := p.dispatch.Dry(now, dryAfter); dry {
+			return t, fmt.Errorf("replay: stream %s: shard %s has refused every record for %v; is another producer using all of it? go on with push --resume", p.flows[i].Stream, id, dryAfter)
 		}
 	}
 	t.request, t.wait = p.dispatch.Take(now)
-	t.stale, t.done = p.dispatch.Stale(now), p.dispatch.Done()
+	t.stream, t.stale = p.dispatch.Stale(now)
+	t.done = p.dispatch.Done()
 	return t, nil
 }
 
@@ -227,7 +226,7 @@ func (p *push) send(ctx, puts context.Context, requests <-chan *batch.Request) e
 			return err
 		}
 		begun := time.Now()
-		outs, fatal := p.target.Sink.Put(puts, r.Recs)
+		outs, fatal := p.flows[r.Stream].Sink.Put(puts, r.Recs)
 		took := time.Since(begun)
 		p.report(r, outs, took)
 		// On disk before anything is sent again.
@@ -260,54 +259,31 @@ func (p *push) keepSynced(ended context.Context) error {
 	}
 }
 
-// readShards reads the map of shards. Where it cannot be read, what is known
-// stays; where nothing is known, only the limits of the whole hold.
-func (p *push) readShards(ctx context.Context) {
-	if p.target.Shards == nil {
-		return
-	}
-	shards, err := p.target.Shards(ctx)
-	var m *stream.Map
-	if err == nil {
-		m, err = stream.NewMap(shards) // fails in the middle of a reshard
-	}
-	if err != nil {
-		p.log.Warn("the map of shards could not be read; what is known of it stays", zap.Error(err))
-	} else {
-		p.log.Debug("the map of shards was read", zap.Int("shards", len(shards)))
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err == nil {
-		err = p.dispatch.Route(m, p.now())
-	} else {
-		p.dispatch.Refreshed(p.now())
-	}
-	switch {
-	case err == nil:
-		p.unpaced, p.sharded = "", true
-	case !p.sharded:
-		p.unpaced = err.Error()
-	}
-	tell(p.wake)
-}
-
 func (p *push) progress() Progress {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.dispatch.Counts()
 	progress := Progress{
 		Phase: PhasePush, Done: c.Acked, Total: p.total, Bytes: c.Bytes, Refused: c.Refused, Unknown: c.Unknown,
-		Hottest: p.dispatch.Hottest(), Slip: microseconds(p.slip.ValueAtQuantile(99)),
+		Hottest: p.named(p.dispatch.Hottest()), Slip: microseconds(p.slip.ValueAtQuantile(99)),
 	}
 	if p.resumed != nil {
 		progress.Total = p.resumed.wanted
 	}
-	if n := c.Acked + c.Refused + c.Unknown; n > 0 {
-		progress.Throttled = float64(c.Throttled) / float64(n)
+	progress.Throttled = throttled(c)
+	for i, f := range p.flows {
+		if f.slip != nil {
+			c := p.dispatch.Stream(i).Counts()
+			progress.Streams = append(progress.Streams, StreamProgress{f.Stream, c.Acked, c.Bytes, c.Refused, c.Unknown, throttled(c), microseconds(f.slip.ValueAtQuantile(99))})
+		}
 	}
 	if !p.begun.IsZero() {
 		progress.Wanted = p.dispatch.Wanted(p.now(), p.paced)
 	}
 	return progress
+}
+
+// throttled is the share of the attempts.
+func throttled(c batch.Counts) float64 {
+	return float64(c.Throttled) / float64(max(c.Acked+c.Refused+c.Unknown, 1))
 }

@@ -1,10 +1,12 @@
 package replay
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,12 +33,25 @@ type Stats struct {
 	Held     uint64       `json:"held"`              // records of unknown fate that were not sent again (on_unknown: hold)
 	Slip     *Latency     `json:"slip"`              // from when a record was due until it was sent first; nil: no schedule
 	Put      *Latency     `json:"put"`               // of requests
-	Shards   []ShardStats `json:"shards"`            // by id
+	Shards   []ShardStats `json:"shards"`            // by stream and id
 	Unpaced  string       `json:"unpaced,omitempty"` // why shards were not paced
+	// Streams are there where the push went to several, by name.
+	Streams []StreamStats `json:"streams,omitempty"`
+}
+
+// StreamStats say what went into one of several streams.
+type StreamStats struct {
+	Stream    string   `json:"stream"`
+	Records   uint64   `json:"records"` // acked
+	Bytes     uint64   `json:"bytes"`
+	Throttled uint64   `json:"throttled"`
+	Unknown   uint64   `json:"unknown"` // attempts
+	Slip      *Latency `json:"slip"`
 }
 
 // ShardStats say what went into a shard, data and keys, and what it refused.
 type ShardStats struct {
+	Stream    string   `json:"stream,omitempty"` // where there are several
 	ID        string   `json:"id"`
 	Records   uint64   `json:"records"`
 	Bytes     uint64   `json:"bytes"`
@@ -106,17 +121,34 @@ func (s *Stats) Merge(other *Stats) error {
 	var errSlip, errPut error
 	s.Slip, errSlip = s.Slip.plus(other.Slip)
 	s.Put, errPut = s.Put.plus(other.Put)
-	byID := map[string]ShardStats{}
+	type key struct{ stream, id string }
+	shards := map[key]ShardStats{}
 	for _, one := range append(s.Shards, other.Shards...) {
-		sum := byID[one.ID]
+		k := key{one.Stream, one.ID}
+		sum := shards[k]
 		users := slices.Concat(sum.Users, one.Users)
-		byID[one.ID] = ShardStats{one.ID, sum.Records + one.Records, sum.Bytes + one.Bytes, sum.Throttled + one.Throttled, users}
+		shards[k] = ShardStats{one.Stream, one.ID, sum.Records + one.Records, sum.Bytes + one.Bytes, sum.Throttled + one.Throttled, users}
 	}
-	s.Shards = nil
-	for _, id := range sortedKeys(byID) {
-		s.Shards = append(s.Shards, byID[id])
+	s.Shards = slices.SortedFunc(maps.Values(shards), func(a, b ShardStats) int {
+		return cmp.Or(cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.ID, b.ID))
+	})
+	return errors.Join(errSlip, errPut, s.mergeStreams(other.Streams))
+}
+
+func (s *Stats) mergeStreams(other []StreamStats) error {
+	var faults []error
+	streams := map[string]StreamStats{}
+	for _, one := range append(s.Streams, other...) {
+		sum := streams[one.Stream]
+		slip, err := sum.Slip.plus(one.Slip)
+		faults = append(faults, err)
+		streams[one.Stream] = StreamStats{one.Stream, sum.Records + one.Records, sum.Bytes + one.Bytes, sum.Throttled + one.Throttled, sum.Unknown + one.Unknown, slip}
 	}
-	return errors.Join(errSlip, errPut)
+	s.Streams = nil
+	for _, name := range sortedKeys(streams) {
+		s.Streams = append(s.Streams, streams[name])
+	}
+	return errors.Join(faults...)
 }
 
 // pending are stats that may have failed to be made.
@@ -130,9 +162,10 @@ func (p *push) stats() pending {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.dispatch.Counts()
-	s := &Stats{Format: statsFormat, Segments: 1, Bytes: c.Bytes, GivenUp: c.GivenUp - c.Held, Held: c.Held, Shards: []ShardStats{}, Unpaced: p.unpaced}
-	for _, shard := range p.dispatch.Shards() {
-		s.Shards = append(s.Shards, shardStats(shard))
+	s := &Stats{Format: statsFormat, Segments: 1, Bytes: c.Bytes, GivenUp: c.GivenUp - c.Held, Held: c.Held, Shards: []ShardStats{}}
+	faults := []error(nil)
+	for i, f := range p.flows {
+		faults = append(faults, s.add(f, p.dispatch.Stream(i)))
 	}
 	var errSlip, errPut, errMerge error
 	s.Slip, errSlip = newLatency(p.slip)
@@ -140,10 +173,33 @@ func (p *push) stats() pending {
 	if p.before != nil {
 		errMerge = s.Merge(p.before)
 	}
-	return pending{s, errors.Join(errSlip, errPut, errMerge)}
+	return pending{s, errors.Join(append(faults, errSlip, errPut, errMerge)...)}
 }
 
-func shardStats(s batch.Shard) ShardStats { return ShardStats(s) }
+// add tells what went into a stream, which is named where there are several.
+func (s *Stats) add(f *flow, d *batch.Dispatcher) (err error) {
+	name := ""
+	if f.slip != nil {
+		c := d.Counts()
+		one := StreamStats{Stream: f.Stream, Records: c.Acked, Bytes: c.Bytes, Throttled: c.Throttled, Unknown: c.Unknown}
+		one.Slip, err = newLatency(f.slip)
+		s.Streams = append(s.Streams, one)
+		name = f.Stream
+	}
+	for _, shard := range d.Shards() {
+		s.Shards = append(s.Shards, ShardStats{name, shard.ID, shard.Records, shard.Bytes, shard.Throttled, shard.Users})
+	}
+	switch {
+	case f.unpaced == "" || name == "":
+		s.Unpaced += f.unpaced
+	case s.Unpaced != "":
+		s.Unpaced += "; "
+		fallthrough
+	default:
+		s.Unpaced += name + ": " + f.unpaced
+	}
+	return err
+}
 
 // write leaves either all of the file or what was there before.
 func (w pending) write(dir string) error {

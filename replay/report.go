@@ -166,7 +166,10 @@ func (r *Result) addStats(p *report.Push) {
 	}
 	p.Bytes, p.Slip, p.Put = &s.Bytes, s.Slip.report(), s.Put.report()
 	for _, shard := range s.Shards {
-		p.Shards = append(p.Shards, report.Shard{ID: shard.ID, Records: shard.Records, Bytes: shard.Bytes, Throttled: shard.Throttled})
+		p.Shards = append(p.Shards, report.Shard{Stream: shard.Stream, ID: shard.ID, Records: shard.Records, Bytes: shard.Bytes, Throttled: shard.Throttled})
+	}
+	for _, one := range s.Streams {
+		p.Streams = append(p.Streams, report.Stream{Name: one.Stream, Records: one.Records, Bytes: one.Bytes, Throttled: one.Throttled, Unknown: one.Unknown, Slip: one.Slip.report()})
 	}
 }
 
@@ -197,7 +200,7 @@ func (r *Result) heat() (list []string) {
 		for i, user := range s.Users {
 			ids[i] = strconv.FormatUint(r.Plan.Values(user).UserID, 10)
 		}
-		list = append(list, fmt.Sprintf("shard %s took %s records, %s throttled; much of them of user %s", s.ID,
+		list = append(list, fmt.Sprintf("shard %s took %s records, %s throttled; much of them of user %s", strings.TrimPrefix(s.Stream+"/"+s.ID, "/"),
 			report.Count(s.Records), report.Count(s.Throttled), strings.Join(ids, ", ")))
 	}
 	return list
@@ -217,12 +220,26 @@ func (r *Result) pushDoubts() (list []string) {
 		return nil
 	}
 	if most := r.Job.Scenario.Stream.MaxSlip; most > 0 && s.Slip != nil && s.Slip.P99 > float64(most.Microseconds())/1000 {
-		list = append(list, fmt.Sprintf("the schedule slipped by %.0f ms at p99, more than stream.max_slip of %v: a slow sender proves nothing about the pipeline; give it a faster machine, more stream.limits.requests, or more workers", s.Slip.P99, most))
+		list = append(list, fmt.Sprintf("the schedule slipped by %.0f ms at p99%s, more than stream.max_slip of %v: a slow sender proves nothing about the pipeline; give it a faster machine, more stream.limits.requests, or more workers", s.Slip.P99, s.latest(), most))
 	}
 	if s.GivenUp > 0 {
 		list = append(list, fmt.Sprintf("%s records were given up after %d attempts or %v", report.Count(s.GivenUp), batch.DefaultAttempts, batch.DefaultAge))
 	}
 	return list
+}
+
+// latest names the stream that slipped most, where there are several.
+func (s *Stats) latest() string {
+	var late *StreamStats
+	for i, one := range s.Streams {
+		if one.Slip != nil && (late == nil || one.Slip.P99 > late.Slip.P99) {
+			late = &s.Streams[i]
+		}
+	}
+	if late == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (most into stream %s: %.0f ms)", late.Stream, late.Slip.P99)
 }
 
 func addStage(rep *report.Report, s Stage) {

@@ -34,7 +34,7 @@ func TestResumeAfterKills(t *testing.T) {
 		for seed := range uint64(8) {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
-				n, res := killAndResume(t, seed)
+				n, res := killAndResume(t, seed, []string{streamName, perLogType}[seed%2])
 				tally, rep := res.Stages[0].Tally, res.Report()
 				if err := errors.Join(res.Ledger.Check(), tally.Check()); err != nil {
 					t.Error(err)
@@ -59,14 +59,14 @@ func TestResumeAfterKills(t *testing.T) {
 }
 
 // killAndResume pushes with three kills at most, and lets the last resumption end.
-func killAndResume(t *testing.T, seed uint64) (kills uint64, res *replay.Result) {
+func killAndResume(t *testing.T, seed uint64, to string) (kills uint64, res *replay.Result) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 3))
 	dir := t.TempDir()
 	run, lake := filepath.Join(dir, "run"), filepath.Join(dir, "lake")
 	trap := newTrap(t, rng)
-	pipe := start(t, local.Config{Lake: lake, BufferInterval: time.Hour, BufferBytes: 1 << 20, Delimiter: "\n",
-		Faults: local.Faults{Seed: seed, LostPercent: float64(seed % 2 * 10)}}, trap.listen)
+	pipe := start(t, local.Config{Lake: lake, BufferInterval: time.Hour, BufferBytes: 1 << 20, Delimiter: "\n", Streams: specs(t, smoke(t, 1), to),
+		Faults: local.Faults{Seed: seed, LostPercent: float64(seed / 2 % 2 * 10)}}, trap.listen)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func killAndResume(t *testing.T, seed uint64) (kills uint64, res *replay.Result)
 			trap.set(1<<60, 1<<60)
 		}
 		var stderr bytes.Buffer
-		child := exec.CommandContext(t.Context(), exe, how, pipe.URL(), run, lake)
+		child := exec.CommandContext(t.Context(), exe, how, pipe.URL(), run, lake, to)
 		child.Stderr = &stderr
 		if err := child.Start(); err != nil {
 			t.Fatal(err)

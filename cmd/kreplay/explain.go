@@ -114,7 +114,7 @@ func writePlanned(b *strings.Builder, p replay.PlannedLife) {
 	if p.Alike > 1 {
 		fmt.Fprintf(b, "         It is one of %d records that are alike byte for byte: no row tells which of them it is.\n", p.Alike)
 	}
-	fmt.Fprintf(b, "         It goes out under partition key %q as\n           %s\n", p.PartitionKey, strings.TrimSuffix(p.Data, "\n"))
+	fmt.Fprintf(b, "         It goes out to stream %s under partition key %q as\n           %s\n", p.Stream, p.PartitionKey, strings.TrimSuffix(p.Data, "\n"))
 }
 
 func writeLedger(b *strings.Builder, l replay.LedgerLife) {

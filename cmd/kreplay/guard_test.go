@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"kreplay/pkg/local"
 	"kreplay/pkg/object/s3"
 	"kreplay/pkg/stream/kinesis"
@@ -30,6 +32,7 @@ func pipeline(t *testing.T) *local.Pipeline {
 	}
 	pipe, err := local.Start(t.Context(), ln, local.Config{Lake: "s3://lake/raw", Buckets: []string{"runs"}, Streams: []local.StreamSpec{
 		{Name: "theirs", Shards: 1}, {Name: "ours", Shards: 1, Tags: map[string]string{allowTag: "true"}},
+		{Name: "each-login", Shards: 1, Tags: map[string]string{allowTag: "true"}}, {Name: "each-logout", Shards: 1},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -41,11 +44,12 @@ func pipeline(t *testing.T) *local.Pipeline {
 // A stream that is not marked as ours is not written to, by no verb and by no
 // way to name it (law 9). Each verb has its line here, or says why it needs none.
 func TestNoVerbWritesToAnUnmarkedStream(t *testing.T) {
-	t.Chdir(t.TempDir())
+	three(t)
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	pipe := pipeline(t)
 	t.Setenv("AWS_ENDPOINT_URL", pipe.URL())
 	const theirs, theirARN = "theirs", "arn:aws:kinesis:us-east-1:000000000000:stream/theirs"
+	const each, eachARN = "each-{log_type}", "arn:aws:kinesis:us-east-1:000000000000:stream/each-{log_type}" // of which one is ours, one is not there
 	if got := run(t.Context(), []string{"push", "smoke", "--users", "1", "--stream", "ours", "--run-dir", "mine"}, io.Discard, io.Discard); got != exitOK {
 		t.Fatalf("the stream that is ours: exit %d", got)
 	}
@@ -53,6 +57,8 @@ func TestNoVerbWritesToAnUnmarkedStream(t *testing.T) {
 		"push": {
 			{"smoke", "--stream", theirs}, {"smoke", "--stream", theirs, "--create-stream"}, {"smoke", "--stream", theirARN},
 			{"smoke", "--stream", theirs, "--dry-run"}, {"smoke", "--stream", theirs, "--allow-stream", "ours"},
+			{"three", "--stream", each, "--create-stream"}, {"three", "--set", "stream.name=" + each}, {"three", "--stream", eachARN},
+			{"three", "--stream", each, "--create-stream", "--allow-stream", "each-p*"}, {"three", "--stream", each, "--dry-run"},
 			{"smoke", "--set", "stream.name=theirs"}, {"smoke", "--stream", theirs, "--worker", "1/2", "--run-id", "r", "--anchor", "2026-11-01T00:00:00Z"},
 		},
 		"run":      {{"smoke", "--stream", theirs, "--set", "stages.raw.path=x"}, {"smoke", "--stream", theirARN, "--set", "stages.raw.path=x"}},
@@ -71,7 +77,8 @@ func TestNoVerbWritesToAnUnmarkedStream(t *testing.T) {
 			t.Errorf("verb %s has no line here: does it leave a stream that is not ours alone?", name)
 		}
 	}
-	before := count(pipe, theirs)
+	before := count(pipe, "ours") // what is ours as well: where one of several streams is not, none is written to
+	streams := len(pipe.Counts())
 	for verb, lines := range verbs {
 		for _, args := range lines {
 			args = append([]string{verb}, args...)
@@ -80,16 +87,29 @@ func TestNoVerbWritesToAnUnmarkedStream(t *testing.T) {
 			if sends := verb == "push" || verb == "run"; sends && (got != exitGuard || !strings.Contains(said.String(), "kreplay:allow=true")) {
 				t.Errorf("kreplay %q exits %d and says %q; want %d and the tag that is missing", args, got, &said, exitGuard)
 			}
-			if n := count(pipe, theirs); n != before {
+			if n := count(pipe, ""); n != before {
 				t.Fatalf("kreplay %q wrote %d records", args, n-before)
+			}
+			if n := len(pipe.Counts()); n != streams {
+				t.Fatalf("kreplay %q made %d streams although not all may be written to", args, n-streams)
 			}
 		}
 	}
 }
 
+// three goes to a folder with a scenario of the log types login, logout and purchase.
+func three(t *testing.T) {
+	t.Helper()
+	script, err := txtar.ParseFile("testdata/streams.txtar")
+	t.Chdir(t.TempDir())
+	if err := errors.Join(err, txtar.Write(script, ".")); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func count(p *local.Pipeline, stream string) (n int64) {
 	for _, c := range p.Counts() {
-		if c.Stream == stream {
+		if stream == "" || c.Stream == stream {
 			n += c.Records
 		}
 	}
@@ -243,6 +263,17 @@ func TestAccountAndRegionAreShown(t *testing.T) {
 	} {
 		if got := onAWS(endpoint); got != want {
 			t.Errorf("%q is AWS: %v, want %v", endpoint, got, want)
+		}
+	}
+}
+
+// A stream that is being made or deleted takes no records; one that reshards does.
+func TestAStreamMustBeActive(t *testing.T) {
+	for status, open := range map[string]bool{"ACTIVE": true, "UPDATING": true, "CREATING": false, "DELETING": false} {
+		d := &door{name: "a", given: "a", info: kinesis.Info{Name: "a", Status: status, Tags: map[string]string{allowTag: "true"}}}
+		err := (&app{stderr: io.Discard, endpoint: "http://127.0.0.1:1"}).admitted(d, "us-east-1", false)
+		if (err == nil) != open || err != nil && !strings.Contains(err.Error(), "stream a is "+status) {
+			t.Errorf("%s: %v", status, err)
 		}
 	}
 }

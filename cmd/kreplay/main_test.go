@@ -46,10 +46,26 @@ func TestScripts(t *testing.T) {
 		}
 		e.Setenv("LAKE", lake)
 		return nil
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "upload": upload, "download": download, "sametally": sameTally}, Condition: func(cond string) (bool, error) {
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "upload": upload, "download": download, "sametally": sameTally, "sameshards": sameShards}, Condition: func(cond string) (bool, error) {
 		_, err := os.Stat("../../../shared/data/activity-lake")
 		return cond == "lake" && err == nil, nil
 	}})
+}
+
+// sameShards compares what plan --json forecast of each shard with what a report says of it.
+func sameShards(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sameshards PLAN REPORT")
+	}
+	var plan report.Push
+	var rep report.Report
+	if err := errors.Join(json.Unmarshal([]byte(ts.ReadFile(args[0])), &plan), json.Unmarshal([]byte(ts.ReadFile(args[1])), &rep)); err != nil {
+		ts.Fatalf("%v", err)
+	}
+	plan.Shards = slices.DeleteFunc(plan.Shards, func(s report.Shard) bool { return s.Records == 0 })
+	if len(plan.Shards) == 0 || !slices.Equal(plan.Shards, rep.Push.Shards) {
+		ts.Fatalf("forecast %+v, counted %+v", plan.Shards, rep.Push.Shards)
+	}
 }
 
 // sameTally compares the account in two JSON reports: verdict, stages, log types.

@@ -48,6 +48,7 @@ func (a *app) monitored(ctx context.Context) (observe func(replay.Progress), sto
 	})
 	observe = func(p replay.Progress) {
 		last.Store(&p)
+		addStreams(set, &last, p.Streams)
 		if show != nil {
 			show(p)
 		}
@@ -86,4 +87,25 @@ func gauges(last *atomic.Pointer[replay.Progress]) *metrics.Set {
 		})
 	}
 	return set
+}
+
+// addStreams adds gauges of each of several streams, when they are first seen.
+func addStreams(set *metrics.Set, last *atomic.Pointer[replay.Progress], list []replay.StreamProgress) {
+	for i, s := range list { // by name, the same in each report of a push
+		for name, value := range map[string]func(replay.StreamProgress) float64{
+			"kreplay_push_stream_records_acked":    func(s replay.StreamProgress) float64 { return float64(s.Acked) },
+			"kreplay_push_stream_bytes_acked":      func(s replay.StreamProgress) float64 { return float64(s.Bytes) },
+			"kreplay_push_stream_attempts_refused": func(s replay.StreamProgress) float64 { return float64(s.Refused) },
+			"kreplay_push_stream_attempts_unknown": func(s replay.StreamProgress) float64 { return float64(s.Unknown) },
+			"kreplay_push_stream_throttled_ratio":  func(s replay.StreamProgress) float64 { return s.Throttled },
+			"kreplay_push_stream_slip_p99_seconds": func(s replay.StreamProgress) float64 { return s.Slip.Seconds() },
+		} {
+			set.GetOrCreateGauge(fmt.Sprintf(`%s{stream=%q}`, name, s.Stream), func() float64 {
+				if p := last.Load(); i < len(p.Streams) {
+					return value(p.Streams[i])
+				}
+				return 0
+			})
+		}
+	}
 }

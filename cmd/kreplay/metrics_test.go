@@ -25,11 +25,14 @@ func TestMetricsFollowThePush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	observe(replay.Progress{Phase: replay.PhasePush, Done: 250, Total: 1000, Unknown: 7, Wanted: 500, Slip: 20 * time.Millisecond, Elapsed: time.Second, Final: true})
+	observe(replay.Progress{Phase: replay.PhasePush, Done: 250, Total: 1000, Unknown: 7, Wanted: 500, Slip: 20 * time.Millisecond, Elapsed: time.Second, Final: true,
+		Streams: []replay.StreamProgress{{Stream: "s-login", Acked: 200}, {Stream: "s-logout", Acked: 50, Throttled: 0.25, Slip: 3 * time.Second}}})
 	text := get(t, addr)
 	for _, want := range []string{
 		"kreplay_push_records_acked 250\n", "kreplay_push_records_planned 1000\n", "kreplay_push_attempts_unknown 7\n",
 		"kreplay_push_wanted_records_per_second 500\n", "kreplay_push_slip_p99_seconds 0.02\n", `kreplay_phase{phase="push"} 1`,
+		`kreplay_push_stream_records_acked{stream="s-login"} 200` + "\n", `kreplay_push_stream_records_acked{stream="s-logout"} 50` + "\n",
+		`kreplay_push_stream_throttled_ratio{stream="s-logout"} 0.25` + "\n", `kreplay_push_stream_slip_p99_seconds{stream="s-logout"} 3` + "\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics lack %q:\n%s", want, text)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"text/tabwriter"
@@ -49,9 +51,9 @@ to send exactly what was forecast.`,
 	p.src.add(c)
 	p.src.addRate(c)
 	f := c.Flags()
-	f.StringVar(&p.stream, "stream", "", "ask this stream for its shards")
-	f.IntVar(&p.shards, "shards", localShards, "or: a new stream with so many shards")
-	f.BoolVar(&p.onDemand, "on-demand", false, "the new stream is charged on demand")
+	f.StringVar(&p.stream, "stream", "", "ask this stream for its shards; with {log_type} in it, those of the log types")
+	f.IntVar(&p.shards, "shards", localShards, "or: new streams with so many shards each")
+	f.BoolVar(&p.onDemand, "on-demand", false, "new streams are charged on demand")
 	f.StringVar(&p.id, "run-id", "", "id of the run that is forecast (default: a fresh one)")
 	f.StringVar(&p.anchor, "anchor", "", "event time of the first user's first event, RFC 3339")
 	f.StringVar(&p.prices, "prices", "", "JSON file of prices in place of the shipped one")
@@ -79,12 +81,16 @@ func (p *planner) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	shards, err := p.openShards(c.Context())
+	names, of, err := streams(job, cmp.Or(p.stream, job.Scenario.Stream.Name, "kreplay"))
+	if err != nil {
+		return err
+	}
+	shards, err := p.openShards(c.Context(), names)
 	if err != nil {
 		return err
 	}
 	f, err := replay.Predict(c.Context(), plan, job.Scenario.Stream.Limits, replay.PredictConfig{
-		Shards: shards, Limited: true, Observe: p.app.observer(),
+		Streams: shards, Of: of, Limited: true, Observe: p.app.observer(),
 	})
 	if err != nil {
 		return err
@@ -94,7 +100,7 @@ func (p *planner) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if p.json {
-		return p.printJSON(plan, f, f.Cost(prices, p.onDemand), wants)
+		return p.printJSON(plan, f, f.Cost(prices), wants)
 	}
 	return p.print(plan, f, prices, wants)
 }
@@ -114,13 +120,17 @@ func (p *planner) readPrices() (replay.Prices, error) {
 	return prices, nil
 }
 
-// openShards is the map of the stream that is named, or of a new one.
-func (p *planner) openShards(ctx context.Context) (*stream.Map, error) {
+// openShards are the shards of the streams that are named, or of new ones.
+func (p *planner) openShards(ctx context.Context, names []string) (list []replay.StreamShards, err error) {
 	if p.stream == "" {
 		if p.shards < 1 {
 			return nil, usagef("--shards %d: a stream has at least one", p.shards)
 		}
-		return stream.EvenMap(p.shards)
+		even, err := stream.EvenMap(p.shards)
+		for _, name := range names {
+			list = append(list, replay.StreamShards{Name: name, Shards: even, OnDemand: p.onDemand})
+		}
+		return list, err
 	}
 	cfg, err := p.app.awsConfig(ctx, p.app.kinesisEndpoint())
 	if err != nil {
@@ -128,16 +138,19 @@ func (p *planner) openShards(ctx context.Context) (*stream.Map, error) {
 	}
 	client := kinesis.New(cfg, p.stream, kinesis.Options{})
 	defer client.Close()
-	info, err := client.Describe(ctx)
-	if err != nil {
+	doors, faults := make([]*door, len(names)), []error(nil)
+	for i, name := range names {
+		doors[i] = &door{name: name, client: client.Of(name)}
+		doors[i].info, err = doors[i].client.Describe(ctx)
+		faults = append(faults, err)
+		if err != nil && !errors.Is(err, kinesis.ErrNoStream) && !errors.Is(err, kinesis.ErrDenied) {
+			break // the next one fails alike
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	p.onDemand = info.Mode == "ON_DEMAND"
-	shards, err := client.Shards(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return stream.NewMap(shards)
+	return shardsOf(ctx, doors)
 }
 
 func (p *planner) print(plan *generate.Plan, f *replay.Forecast, prices replay.Prices, wants []replay.Wanted) error {
@@ -153,6 +166,9 @@ func (p *planner) print(plan *generate.Plan, f *replay.Forecast, prices replay.P
 		note := ""
 		if i == f.Hottest && len(f.Shards) > 1 {
 			note = "  the hottest"
+		}
+		if len(f.Streams) > 1 {
+			s.ID = s.Stream + "/" + s.ID
 		}
 		fmt.Fprintf(t, "%s\t%s\t%.1f %%\t%s\t%s\t  %s%s\n", report.Count(s.Records), report.Count(s.Bytes), 100*float64(s.Records)/float64(f.Records),
 			peak(s.PeakRecords), peak(s.PeakBytes), s.ID, note)
@@ -170,7 +186,7 @@ func (p *planner) print(plan *generate.Plan, f *replay.Forecast, prices replay.P
 	for _, q := range wants {
 		fmt.Fprintf(w, "  %-24s %s = %s\n", q.Name, q.Equals, q.Value)
 	}
-	cost := f.Cost(prices, p.onDemand)
+	cost := f.Cost(prices)
 	fmt.Fprintf(w, "\nabout %.2f USD: %.2f for the stream, %.2f for delivery (prices of %s, %s: %s)\n", cost.Total(), cost.Stream, cost.Delivery, prices.Region, prices.Date, prices.Note)
 	_, err := fmt.Fprintf(w, "send exactly this: --run-id %s --anchor %s\n", p.id, plan.Anchor.Format(time.RFC3339Nano))
 	return err
@@ -185,7 +201,14 @@ func peak(n uint64) string {
 
 // printJSON prints the forecast with stable keys: sizes in bytes, times in ms.
 func (p *planner) printJSON(plan *generate.Plan, f *replay.Forecast, cost replay.Cost, wants []replay.Wanted) error {
+	type part struct {
+		Name     string `json:"name"`
+		Records  uint64 `json:"records"`
+		Bytes    uint64 `json:"bytes"`
+		Requests uint64 `json:"requests"`
+	}
 	type shard struct {
+		Stream      string `json:"stream,omitempty"`
 		ID          string `json:"id"`
 		Records     uint64 `json:"records"`
 		Bytes       uint64 `json:"bytes"`
@@ -206,15 +229,24 @@ func (p *planner) printJSON(plan *generate.Plan, f *replay.Forecast, cost replay
 		Requests  uint64    `json:"requests"`
 		Scheduled int64     `json:"scheduled_ms"`
 		Wall      int64     `json:"wall_ms"`
+		Streams   []part    `json:"streams,omitempty"` // where there are several
 		Shards    []shard   `json:"shards"`
 		USD       float64   `json:"usd"`
 		Expected  []wanted  `json:"expected"`
-	}{p.id, plan.Anchor, plan.Users, f.Records, f.Bytes, f.Requests, f.Scheduled.Milliseconds(), f.Wall.Milliseconds(), []shard{}, cost.Total(), []wanted{}}
+	}{p.id, plan.Anchor, plan.Users, f.Records, f.Bytes, f.Requests, f.Scheduled.Milliseconds(), f.Wall.Milliseconds(), nil, []shard{}, cost.Total(), []wanted{}}
 	for _, q := range wants {
 		out.Expected = append(out.Expected, wanted(q))
 	}
+	for _, s := range f.Streams {
+		if len(f.Streams) > 1 {
+			out.Streams = append(out.Streams, part{s.Name, s.Records, s.Bytes, s.Requests})
+		}
+	}
 	for _, s := range f.Shards {
-		out.Shards = append(out.Shards, shard{s.ID, s.Records, s.Bytes, s.PeakRecords, s.PeakBytes})
+		if len(f.Streams) == 1 {
+			s.Stream = ""
+		}
+		out.Shards = append(out.Shards, shard{s.Stream, s.ID, s.Records, s.Bytes, s.PeakRecords, s.PeakBytes})
 	}
 	e := json.NewEncoder(p.app.stdout)
 	e.SetIndent("", "  ")

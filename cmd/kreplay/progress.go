@@ -84,6 +84,19 @@ func jsonProgress(w io.Writer) func(replay.Progress) {
 			return
 		}
 		last = p.Elapsed
+		type part struct {
+			Stream    string  `json:"stream"`
+			Done      uint64  `json:"done"`
+			Bytes     uint64  `json:"bytes"`
+			Refused   uint64  `json:"refused"`
+			Unknown   uint64  `json:"unknown"`
+			Throttled float64 `json:"throttled"`
+			SlipMS    float64 `json:"slip_p99_ms"`
+		}
+		var streams []part
+		for _, s := range p.Streams {
+			streams = append(streams, part{s.Stream, s.Acked, s.Bytes, s.Refused, s.Unknown, s.Throttled, float64(s.Slip.Microseconds()) / 1000})
+		}
 		_ = out.Encode(struct { // progress that cannot be written stops no run
 			Phase            replay.Phase `json:"phase"`
 			Done             uint64       `json:"done"`
@@ -99,7 +112,8 @@ func jsonProgress(w io.Writer) func(replay.Progress) {
 			ElapsedMS        int64        `json:"elapsed_ms"`
 			LeftMS           int64        `json:"left_ms"`
 			Final            bool         `json:"final"`
-		}{p.Phase, p.Done, p.Total, p.Bytes, p.Refused, p.Unknown, meter.rate(p), p.Wanted, p.Throttled, p.Hottest, float64(p.Slip.Microseconds()) / 1000, p.Elapsed.Milliseconds(), remaining(p).Milliseconds(), p.Final})
+			Streams          []part       `json:"streams,omitempty"` // where there are several
+		}{p.Phase, p.Done, p.Total, p.Bytes, p.Refused, p.Unknown, meter.rate(p), p.Wanted, p.Throttled, p.Hottest, float64(p.Slip.Microseconds()) / 1000, p.Elapsed.Milliseconds(), remaining(p).Milliseconds(), p.Final, streams})
 	}
 }
 

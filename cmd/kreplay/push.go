@@ -2,158 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 
 	"kreplay/pkg/fleet"
 	"kreplay/pkg/generate"
-	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
 )
-
-// allowTag marks a stream that kreplay may write to (law 9).
-const allowTag = "kreplay:allow"
-
-// targetFlags say which stream is written to.
-type targetFlags struct {
-	stream string
-	create int
-	allow  []string
-}
-
-func (t *targetFlags) add(c *cobra.Command) {
-	f := c.Flags()
-	f.StringVar(&t.stream, "stream", "", "stream name or ARN (stream.name of the scenario)")
-	f.IntVar(&t.create, "create-stream", 0, "create the stream with so many shards and the allow tag; on loopback, or with --allow-stream")
-	f.Lookup("create-stream").NoOptDefVal = "1"
-	f.StringArrayVar(&t.allow, "allow-stream", nil, "write to this stream although it lacks the tag "+allowTag+"=true (repeatable)")
-}
-
-// open connects to the stream and makes sure that it may be written to.
-func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay.Target, *kinesis.Client, error) {
-	given := t.stream
-	if given == "" {
-		given = job.Scenario.Stream.Name
-	}
-	if given == "" {
-		return replay.Target{}, nil, usagef("no stream: pass --stream NAME, set stream.name in the scenario, or use --local")
-	}
-	cfg, err := a.awsConfig(ctx, a.kinesisEndpoint())
-	if err != nil {
-		return replay.Target{}, nil, err
-	}
-	name, err := streamName(given, cfg.Region)
-	if err != nil {
-		return replay.Target{}, nil, err
-	}
-	client := kinesis.New(cfg, name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
-	named := slices.Contains(t.allow, name) || slices.Contains(t.allow, given)
-	info, err := client.Describe(ctx)
-	if errors.Is(err, kinesis.ErrNoStream) && t.create > 0 {
-		if !named && !loopback(a.kinesisEndpoint()) {
-			return replay.Target{}, nil, fmt.Errorf("%w: --create-stream on AWS needs --allow-stream %s as well", replay.ErrGuard, name)
-		}
-		if err = client.Create(ctx, t.create, map[string]string{allowTag: "true"}); err == nil {
-			info, err = client.Describe(ctx)
-		}
-	}
-	if err != nil {
-		return replay.Target{}, nil, err
-	}
-	if err := a.checkPlace(given, cfg.Region, info); err != nil {
-		return replay.Target{}, nil, err
-	}
-	if !named && info.Tags[allowTag] != "true" {
-		return replay.Target{}, nil, fmt.Errorf("%w: stream %s does not carry the tag %s=true, so it is not written to; tag it, or pass --allow-stream %s",
-			replay.ErrGuard, name, allowTag, name)
-	}
-	if err := a.checkSpend(ctx, job, client, info); err != nil {
-		return replay.Target{}, nil, err
-	}
-	to := replay.Target{Sink: client, Stream: name, Endpoint: a.kinesisEndpoint(), RecordBytes: info.MaxRecordBytes}
-	// An emulator has no limits, or does not say so.
-	if !info.Auto() && (job.Scenario.Stream.Limits.PerShard > 0 || !loopback(to.Endpoint)) {
-		to.Shards = client.Shards
-	}
-	return to, client, nil
-}
-
-// streamName is the name of a stream that may be given as an ARN, which then has
-// to be in the region that is asked.
-func streamName(given, region string) (string, error) {
-	if !arn.IsARN(given) {
-		return given, nil
-	}
-	at, err := arn.Parse(given)
-	name, ok := strings.CutPrefix(at.Resource, "stream/")
-	if err != nil || !ok || at.Service != "kinesis" || name == "" {
-		return "", usagef("--stream %q: want a name, or arn:aws:kinesis:REGION:ACCOUNT:stream/NAME", given)
-	}
-	if at.Region != region {
-		return "", fmt.Errorf("%w: the stream is in region %s, and the client asks %s; pass --region %s", replay.ErrGuard, at.Region, region, at.Region)
-	}
-	return name, nil
-}
-
-// checkPlace makes sure that the stream is the one that was meant, and says
-// where it is: of all mistakes that of the account costs most.
-func (a *app) checkPlace(given, region string, info kinesis.Info) error {
-	if arn.IsARN(given) && given != info.ARN {
-		return fmt.Errorf("%w: the stream is %s, not %s: are these the credentials of another account?", replay.ErrGuard, info.ARN, given)
-	}
-	if loopback(a.kinesisEndpoint()) {
-		return nil // an emulator, whose account is nobody's
-	}
-	at, err := arn.Parse(info.ARN)
-	if err != nil {
-		return fmt.Errorf("stream %s: its ARN says no account and region: %w", info.Name, err)
-	}
-	if at.Region != region {
-		return fmt.Errorf("%w: the stream is in region %s, but requests are signed for %s; check --region and --endpoint-url", replay.ErrGuard, at.Region, region)
-	}
-	if !a.quiet {
-		fmt.Fprintf(a.stderr, "stream %s of account %s in %s: %s, %d shards\n", info.Name, at.AccountID, at.Region, strings.ToLower(info.Mode), info.OpenShards)
-	}
-	return nil
-}
-
-// checkSpend holds the estimated cost of a run against the scenario's guard.
-func (a *app) checkSpend(ctx context.Context, job *replay.Job, client *kinesis.Client, info kinesis.Info) error {
-	allowed := job.Scenario.Guard.SpendUSD
-	if allowed.Digits == 0 {
-		return nil
-	}
-	plan, err := job.Plan(generate.Run{})
-	if err != nil {
-		return err
-	}
-	list, err := client.Shards(ctx)
-	if err != nil {
-		return err
-	}
-	shards, err := stream.NewMap(list)
-	if err != nil {
-		return err
-	}
-	prices, err := replay.ListPrices()
-	if err != nil {
-		return err
-	}
-	f, err := replay.Predict(ctx, plan, job.Scenario.Stream.Limits, replay.PredictConfig{Shards: shards, Limited: true, Observe: a.observer()})
-	if err != nil {
-		return err
-	}
-	return replay.CheckSpend(allowed, f.Cost(prices, info.Mode == "ON_DEMAND"))
-}
 
 func (a *app) pushCommand() *cobra.Command {
 	p := &pusher{app: a}

@@ -181,17 +181,26 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	if err != nil {
 		return err
 	}
+	names, of, err := replay.Streams(plan, name)
+	if err != nil {
+		return err
+	}
 	to := embeddedTarget{listen: "127.0.0.1:0", lake: lake, prefix: rawPartition(job), records: plan.Total()}
-	to.streams = []local.StreamSpec{{Name: name, Shards: localShards, Tags: map[string]string{allowTag: "true"}}}
+	for _, n := range names {
+		to.streams = append(to.streams, local.StreamSpec{Name: n, Shards: localShards, Tags: map[string]string{allowTag: "true"}})
+	}
 	pipe, err := r.emb.start(ctx, to)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = pipe.Close() }() //nolint:contextcheck // it also ends what outlives a cancelled ctx
 	client := kinesis.New(localConfig(pipe.URL()), name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
-	cfg.Push.Target = replay.Target{Sink: client, Stream: name, Endpoint: pipe.URL()}
-	if r.emb.limits == "aws" {
-		cfg.Push.Target.Shards = client.Shards
+	cfg.Push.Target = r.localTarget(client, name, pipe.URL())
+	if of != nil {
+		cfg.Push.Target.LogTypes = map[string]replay.Target{}
+	}
+	for l, i := range of {
+		cfg.Push.Target.LogTypes[l] = r.localTarget(client.Of(names[i]), names[i], pipe.URL())
 	}
 	errorsOf := filepath.Join(lake, "errors") // where the deliverer leaves what it rejects
 	if err := os.MkdirAll(errorsOf, 0o755); err != nil {
@@ -199,6 +208,15 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	}
 	cfg.Push.Stages = map[string]string{"raw": lake, "dlq": errorsOf}
 	return r.finish(ctx, job, cfg)
+}
+
+// localTarget is a stream of the embedded pipeline.
+func (r *runner) localTarget(client *kinesis.Client, name, url string) replay.Target {
+	to := replay.Target{Sink: client, Stream: name, Endpoint: url}
+	if r.emb.limits == "aws" {
+		to.Shards = client.Shards
+	}
+	return to
 }
 
 // rawPartition is the prefix at which the embedded deliverer is to write, so

@@ -12,6 +12,7 @@ import (
 	"kreplay/pkg/generate"
 	"kreplay/pkg/report"
 	"kreplay/pkg/scenario"
+	"kreplay/replay"
 	"kreplay/scenarios"
 )
 
@@ -45,6 +46,13 @@ func (a *app) scenarioCheck() *cobra.Command {
 			}
 			fmt.Fprintf(a.stdout, "%s is fine: %s users, %s records, %d expectations\n", job.Scenario.Name,
 				report.Count(plan.Users), report.Count(plan.Total()), len(job.Scenario.Expect.Queries))
+			names, of, err := replay.Streams(plan, job.Scenario.Stream.Name)
+			if err != nil {
+				return err
+			}
+			if of != nil {
+				fmt.Fprintf(a.stdout, "%s stands for %d streams: %s\n", job.Scenario.Stream.Name, len(names), strings.Join(names, ", "))
+			}
 			return identities(a.stdout, plan)
 		},
 	}
@@ -88,12 +96,20 @@ func (a *app) scenarioShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			names, of, err := replay.Streams(plan, job.Scenario.Stream.Name)
+			if err != nil {
+				return err
+			}
 			fmt.Fprintf(a.stdout, "%s: %s users, %s records, seed %d\n%s\n\n", job.Scenario.Name,
 				report.Count(plan.Users), report.Count(plan.Total()), job.Scenario.Seed, plan.Reserved)
 			for _, c := range plan.Cohorts() {
 				fmt.Fprintf(a.stdout, "cohort %s: %s users, %d events each\n", c.Name, report.Count(c.Users), c.Events)
 				for _, l := range c.Describe() {
-					fmt.Fprintf(a.stdout, "  %-24s %5d events  identified by %s\n", l.Name, l.Events, l.Identity)
+					to := ""
+					if of != nil {
+						to = "to stream " + names[of[l.Name]] + "  "
+					}
+					fmt.Fprintf(a.stdout, "  %-24s %5d events  %sidentified by %s\n", l.Name, l.Events, to, l.Identity)
 				}
 			}
 			return nil

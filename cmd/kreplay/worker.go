@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"kreplay/pkg/generate"
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/object"
+	"kreplay/pkg/record"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
 )
@@ -100,8 +103,9 @@ func (p *pusher) find(ctx context.Context, at, id string) (bool, error) {
 	return err == nil, err
 }
 
-// rehearse does what a push does before it sends, and has the service check the
-// first record with its own dry run. Emulators store what they are asked to check.
+// rehearse does what a push does before it sends, and has the service check a
+// first record of each stream with its own dry run. Emulators store what they are
+// asked to check.
 func (p *pusher) rehearse(ctx context.Context, client *kinesis.Client, job *replay.Job, cfg replay.PushConfig) error {
 	first, m, err := replay.Rehearse(job, cfg)
 	if err != nil {
@@ -109,12 +113,20 @@ func (p *pusher) rehearse(ctx context.Context, client *kinesis.Client, job *repl
 	}
 	asked := "not asked, for it is not AWS"
 	if onAWS(p.app.kinesisEndpoint()) {
-		if err := client.DryRun(ctx, first); err != nil {
+		var faults []error
+		for _, name := range slices.Sorted(maps.Keys(first)) {
+			faults = append(faults, client.Of(name).DryRun(ctx, []record.Record{first[name]}))
+		}
+		if err := errors.Join(faults...); err != nil {
 			return err
 		}
 		asked = "says that the first record would be taken"
 	}
+	to := m.Stream
+	if cfg.Target.LogTypes != nil {
+		to = fmt.Sprintf("%s (%d streams)", to, len(first))
+	}
 	fmt.Fprintf(p.app.stdout, "nothing was sent: %d records of users %d to %d would go to stream %s as worker %d of %d of run %s; the service %s\n",
-		m.Planned, m.FirstUser, m.EndUser-1, m.Stream, m.Worker.Index, m.Worker.Of, m.Run, asked)
+		m.Planned, m.FirstUser, m.EndUser-1, to, m.Worker.Index, m.Worker.Of, m.Run, asked)
 	return nil
 }

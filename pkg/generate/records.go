@@ -62,16 +62,21 @@ func (p *Plan) Find(s Slice, id record.ID, more func(steps uint64) bool) (r reco
 	var seq uint64
 	p.walk(s, func(step Step, u *player) bool {
 		if step.User == id.User && step.Event == id.Event && step.Copy == id.Copy {
-			r = record.Record{
-				ID: id, Seq: seq, Due: step.Due, Data: p.append(nil, u.cohort, step.Event, &u.values),
-				PartitionKey: string(u.cohort.Program.Key(nil, int(step.Event), p.key, &u.values)),
-			}
-			ok = true
+			r, ok = p.Record(id), true
+			r.Seq, r.Due = seq, step.Due
 		}
 		seq++
 		return !ok && (more == nil || seq%(1<<16) != 0 || more(seq))
 	})
 	return r, ok
+}
+
+// Record is a planned record as it is sent, without its place in the order of sending.
+func (p *Plan) Record(id record.ID) record.Record {
+	c, v := p.Cohort(id.User), p.Values(id.User)
+	return record.Record{
+		ID: id, Data: p.append(nil, c, id.Event, &v), PartitionKey: string(c.Program.Key(nil, int(id.Event), p.key, &v)),
+	}
 }
 
 // Append renders one record as it is sent.

@@ -66,6 +66,7 @@ type Push struct {
 	Slip             *Latency `json:"slip_ms"` // from when a record was due until it was sent; null without a schedule
 	Put              *Latency `json:"put_ms"`  // of requests
 	Shards           []Shard  `json:"shards"`
+	Streams          []Stream `json:"streams,omitempty"` // where there are several
 }
 
 // A Latency is a distribution of times in ms.
@@ -75,8 +76,19 @@ type Latency struct {
 	Max float64 `json:"max"`
 }
 
+// A Stream says what went into one of several streams.
+type Stream struct {
+	Name      string   `json:"name"`
+	Records   uint64   `json:"records"`
+	Bytes     uint64   `json:"bytes"`
+	Throttled uint64   `json:"throttled"` // attempts
+	Unknown   uint64   `json:"unknown"`   // likewise
+	Slip      *Latency `json:"slip_ms"`
+}
+
 // A Shard says what went into a shard, and how many attempts it refused.
 type Shard struct {
+	Stream    string `json:"stream,omitempty"` // where there are several
 	ID        string `json:"id"`
 	Records   uint64 `json:"records"`
 	Bytes     uint64 `json:"bytes"`

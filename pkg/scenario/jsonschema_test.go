@@ -103,6 +103,7 @@ func TestTheJSONSchemaRefuses(t *testing.T) {
 		"time: {speedup: fast}\n", "time: {steps: []}\n", "time: {peak: \"24:00\"}\n", "stages: {table: {path: x}}\n", "stages: {raw: {}}\n", "stream: {newline: maybe}\n",
 		"stream: {limits: {rate: 40k}}\n", "expect: {queries: {a: {sql: x}}}\n", "expect: {queries: {a: {sql: x, equals: 1, tolerance: wide}}}\n", "guard: {spend_usd: 0}\n",
 		"inject: {late: {share: 1%}}\n", "settle: {quiet: soon}\n", "keep: [5]\n",
+		"stream: {name: \"a-{logtype}\"}\n", "stream: {name: \"a b\"}\n", "stream: {name: \"{log_type\"}\n",
 	} {
 		if err := validate([]byte(minimal + bad)); err == nil {
 			t.Errorf("%q fits the JSON Schema", bad)
@@ -111,6 +112,7 @@ func TestTheJSONSchemaRefuses(t *testing.T) {
 	for _, good := range []string{
 		"", "vars: {n: \"5\"}\npopulation: {users: \"${n}\"}\n", "time: {speedup: max}\n", "time: {speedup: 0.5}\n", "expect: {queries: {a: {sql: x, equals: 0, tolerance: {b: 1%}}}}\n",
 		"population: {cohorts: {a: {share: 100%, spend: 3.0}}}\n", "stream: {newline: true}\n",
+		"stream: {name: \"a-{log_type}.{log_type}\"}\n", "stream: {name: \"a-${x}\"}\n",
 	} {
 		if err := validate([]byte(minimal + good)); err != nil {
 			t.Errorf("%q: %v", good, err)

@@ -115,7 +115,8 @@ const (
 
 // A Stream says where records go and how fast.
 type Stream struct {
-	Name         string
+	Name         string // with {log_type} in it one for each log type; see StreamOf
+	NamePos      Pos    // of such a name
 	PartitionKey string // the field whose value is the partition key; empty: the user's id
 	Newline      Newline
 	Limits       Limits

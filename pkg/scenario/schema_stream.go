@@ -6,8 +6,8 @@ import (
 )
 
 var stream = field{key: "stream", doc: "where records go", kind: section, fields: []field{
-	{key: "name", doc: "name of the Kinesis stream", form: "1 to 128 of a-z, A-Z, 0-9, _, . and -", def: "kreplay",
-		take: store(kinesisName, func(s *draft) *string { return &s.Stream.Name })},
+	{key: "name", doc: "name of the Kinesis stream; {log_type} in it makes a stream for each log type", form: "1 to 128 of a-z, A-Z, 0-9, _, . and -, with {log_type} anywhere", def: "kreplay",
+		json: `{"type":"string","pattern":"^([a-zA-Z0-9_.-]|\\{log_type\\})+$"}`, take: takeStreamName},
 	{key: "partition_key", doc: "field whose value is the partition key; without it, the user's id", form: "field without * and {}",
 		take: store(partitionKey, func(s *draft) *string { return &s.Stream.PartitionKey })},
 	{key: "newline", doc: "whether a record ends with a newline; auto: as it was captured", form: "auto, true or false",
@@ -25,7 +25,7 @@ var stream = field{key: "stream", doc: "where records go", kind: section, fields
 		{key: "requests", doc: "requests in flight", form: "1 to 1000", json: `{"type":"integer","minimum":1,"maximum":1000}`, def: "32",
 			take: store(requests, func(s *draft) *int { return &s.Stream.Limits.Requests })},
 	}},
-	{key: "order", doc: "none: as records come; user: a user's records in order, at one request in flight for each", form: "none or user",
+	{key: "order", doc: "none: as records come; user: a user's records in order, at one request in flight for each; within each stream where there are several", form: "none or user",
 		json: `{"enum":["none","user"]}`, def: "none",
 		take: store(order, func(s *draft) *Order { return &s.Stream.Order })},
 	{key: "on_unknown", doc: "what to do with a record that may or may not be stored", form: "resend or hold", json: `{"enum":["resend","hold"]}`, def: "resend",

@@ -122,16 +122,17 @@ func stagePath(n node) (string, error) {
 	return p, err
 }
 
-func kinesisName(n node) (string, error) {
-	s, err := plainText(n)
-	switch {
-	case err != nil:
-	case strings.Contains(s, "{log_type}"):
-		err = fmt.Errorf("%s: a stream for each log type is not in this version: want one name", quote(s))
-	case !streamName.MatchString(s):
-		err = fmt.Errorf("%s: want 1 to 128 of a-z, A-Z, 0-9, _, . and -", quote(s))
+func takeStreamName(s *draft, n node) (err error) {
+	if n.shape == mapping {
+		return errors.New(`want text, got a mapping: put a name that begins with { in quotes, as in "{log_type}-logs"`)
 	}
-	return s, err
+	if s.Stream.Name, err = plainText(n); err == nil {
+		err = CheckStreamName(s.Stream.Name)
+	}
+	if PerLogType(s.Stream.Name) {
+		s.Stream.NamePos = n.pos
+	}
+	return err
 }
 
 func partitionKey(n node) (string, error) {
