@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +24,7 @@ import (
 	"kreplay/pkg/record"
 	"kreplay/pkg/report"
 	"kreplay/pkg/scenario"
+	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
 	"kreplay/scenarios"
@@ -79,22 +82,19 @@ func TestPlantedInSeveralStreamsIsReported(t *testing.T) {
 	}
 }
 
-// rowsOf counts the lines of a lake's files by the stream they came from.
-func rowsOf(t *testing.T, lake string) map[string]map[string]int {
+// rowsOf are the lines of a lake's files, in order, by the stream they came from.
+func rowsOf(t *testing.T, lake string) map[string][]string {
 	t.Helper()
-	rows := map[string]map[string]int{}
+	rows := map[string][]string{}
 	err := fs.WalkDir(os.DirFS(lake), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
 		from, _, _ := strings.Cut(e.Name(), "-1-20") // stream-version-year…
-		if rows[from] == nil {
-			rows[from] = map[string]int{}
-		}
 		text, err := os.ReadFile(filepath.Join(lake, name))
 		for line := range bytes.Lines(text) {
 			if line = bytes.TrimSpace(line); len(line) > 0 {
-				rows[from][string(line)]++
+				rows[from] = append(rows[from], string(line))
 			}
 		}
 		return err
@@ -105,6 +105,21 @@ func rowsOf(t *testing.T, lake string) map[string]map[string]int {
 	return rows
 }
 
+// outOfOrder finds a row of a user in one stream that comes after a later one.
+// planned are the records of a text, in order.
+func outOfOrder(rows []string, planned map[string][]record.Record) (r record.Record, found bool) {
+	last := map[uint32]uint64{}
+	for _, text := range rows {
+		of := planned[text]
+		i := slices.IndexFunc(of, func(r record.Record) bool { return r.Seq >= last[r.ID.User] })
+		if i < 0 {
+			return of[0], true
+		}
+		last[of[i].ID.User] = of[i].Seq
+	}
+	return r, false
+}
+
 // Each record goes to the stream of its log type and to no other, and all
 // together they are the records that one stream gets; lost answers, refusals and
 // the order of a user change nothing of that, and the books balance by stream too.
@@ -113,7 +128,8 @@ func TestEachRecordGoesToTheStreamOfItsLogType(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			name := []string{perLogType, "{log_type}.x", "a.{log_type}.{log_type}_b"}[seed%3]
-			job := smoke(t, 40, fmt.Sprintf("stream.name=%q", name), "stream.order="+[]string{"none", "user"}[seed%2], "inject.duplicate=2%")
+			ordered := seed%2 > 0
+			job := smoke(t, 40, fmt.Sprintf("stream.name=%q", name), "stream.order="+map[bool]string{false: "none", true: "user"}[ordered], "inject.duplicate=2%")
 			lake := t.TempDir()
 			run := generate.Run{ID: "each", Anchor: time.Unix(1_700_000_000, 0)}
 			p := push(t, job, local.Config{
@@ -140,24 +156,35 @@ func TestEachRecordGoesToTheStreamOfItsLogType(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, seen := rowsOf(t, lake), map[string]int{}
+			got, planned := map[string]int{}, map[string][]record.Record{}
+			rows := rowsOf(t, lake)
+			extra := -int(plan.Total())
+			for from, lines := range rows {
+				extra += len(lines)
+				for _, line := range lines {
+					got[from+" "+line]++
+				}
+			}
 			for r := range plan.Records(generate.Slice{}) {
 				of, err := scenario.StreamOf(name, plan.LogType(r.ID))
 				text := strings.TrimSpace(string(r.Data))
-				if seen[text]++; err != nil || got[of][text] < seen[text] {
-					t.Fatalf("%v of stream %s: %d rows, %v", r.ID, of, got[of][text], err)
+				planned[text] = append(planned[text], r)
+				if err != nil || got[of+" "+text] < len(planned[text]) {
+					t.Fatalf("%v of stream %s: %d rows, %v", r.ID, of, got[of+" "+text], err)
 				}
 			}
-			rows := 0
-			for from, lines := range got {
-				for line, n := range lines {
-					if rows += n; seen[line] == 0 {
+			for from, lines := range rows {
+				for _, line := range lines {
+					if recs := planned[line]; len(recs) == 0 || !strings.Contains(from, plan.LogType(recs[0].ID)) {
 						t.Fatalf("stream %s has a row that nobody planned for it: %s", from, line)
 					}
 				}
+				if r, found := outOfOrder(lines, planned); found && ordered {
+					t.Errorf("stream %s: %v comes after a later record of its user", from, r.ID)
+				}
 			}
-			if extra := rows - int(plan.Total()); extra < 0 || extra > int(p.led.Attempts.Unknown) || len(got) != 12 {
-				t.Errorf("%d rows more than planned in %d streams after %d attempts of unknown fate", extra, len(got), p.led.Attempts.Unknown)
+			if extra < 0 || extra > int(p.led.Attempts.Unknown) || len(rows) != 12 {
+				t.Errorf("%d rows more than planned in %d streams after %d attempts of unknown fate", extra, len(rows), p.led.Attempts.Unknown)
 			}
 			statsBalance(t, p)
 		})
@@ -308,4 +335,33 @@ func TestStatsOfStreamsAreAddedUpApart(t *testing.T) {
 	if diff := cmp.Diff(want, sum); diff != "" || err != nil {
 		t.Errorf("%v, want (-), got (+):\n%s", err, diff)
 	}
+}
+
+// The schedule begins when the maps of all shards are read: what that takes with
+// many streams makes no record late.
+func TestScheduleBeginsWhenAllShardsAreKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		job := smoke(t, 5, "stream.name="+perLogType, "time.speedup=1000")
+		even, err := stream.EvenMap(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		cfg := pushConfig(filepath.Join(t.TempDir(), "run"), nil, "")
+		cfg.Target = replay.Target{Stream: perLogType, LogTypes: map[string]replay.Target{}}
+		for _, s := range specs(t, job, perLogType) {
+			cfg.Target.LogTypes[strings.TrimPrefix(s.Name, "s-")] = replay.Target{Stream: s.Name, Sink: acks, Shards: func(context.Context) ([]stream.Shard, error) {
+				asked++
+				<-time.After(time.Second)
+				return []stream.Shard{even.Shard(0)}, nil
+			}}
+		}
+		led, err := replay.Push(t.Context(), job, cfg)
+		if err != nil || led.Totals().Acked != 200 || asked < 12 {
+			t.Fatalf("%+v, %v, %d streams asked", led, err, asked)
+		}
+		if s, err := replay.ReadStats(cfg.Dir); err != nil || s.Slip.Max > 100 || s.Unpaced != "" {
+			t.Errorf("%v, slip %+v, unpaced %q", err, s.Slip, s.Unpaced)
+		}
+	})
 }

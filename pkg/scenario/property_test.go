@@ -106,7 +106,7 @@ func drawScenario(t *rapid.T) *Scenario {
 	s := &Scenario{
 		Name: word.Draw(t, "name"), Seed: rapid.Uint64().Draw(t, "seed"), File: "scenario.yaml",
 		Stream: Stream{
-			Name: word.Draw(t, "stream"), PartitionKey: word.Draw(t, "key"),
+			Name: word.Draw(t, "stream") + rapid.SampledFrom([]string{"", "-{log_type}"}).Draw(t, "each"), PartitionKey: word.Draw(t, "key"),
 			Newline: Newline(rapid.IntRange(0, 2).Draw(t, "newline")), OnUnknown: Policy(rapid.IntRange(0, 1).Draw(t, "policy")),
 			Limits: Limits{Rate: rate.Draw(t, "rate"), Bytes: rate.Draw(t, "bytes"), Requests: rapid.IntRange(1, 1000).Draw(t, "requests")}, Order: Order(rapid.IntRange(0, 1).Draw(t, "order")), MaxSlip: time.Duration(rapid.IntRange(0, 1e6).Draw(t, "slip")) * time.Millisecond,
 		},
