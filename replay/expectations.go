@@ -218,6 +218,7 @@ func (v *verifier) inquire(ctx context.Context) error {
 		return nil
 	}
 	var err error
+	v.res.Unjudged = ""
 	v.ask, err = inquire(ctx, v.res, open, v.cfg.Dir)
 	return err
 }

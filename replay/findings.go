@@ -17,24 +17,34 @@ import (
 // misplaced rows, error records. They wait on disk, in the order in which they
 // were found, for the stage to be judged. It is safe for concurrent use.
 type findings struct {
-	mu   sync.Mutex
-	file *os.File
-	buf  *bufio.Writer
+	mu      sync.Mutex
+	file    *os.File
+	buf     *bufio.Writer
+	private bool // another verify has the run's
 }
 
 // findingsDir is where they are, below the run directory.
 const findingsDir = "verify"
 
+// newFindings opens the findings of a stage, with what an earlier verify left in
+// them. Where another one is at work on them they are others, which go with close.
 func newFindings(dir, stage string) (*findings, error) {
 	path := filepath.Join(dir, findingsDir, stage+".found")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
-	f, err := os.Create(path)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
-	return &findings{file: f, buf: bufio.NewWriter(f)}, nil
+	if lock(f) {
+		return &findings{file: f, buf: bufio.NewWriter(f)}, nil
+	}
+	_ = f.Close()
+	if f, err = os.CreateTemp(filepath.Dir(path), ".tmp-found-"); err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	return &findings{file: f, buf: bufio.NewWriter(f), private: true}, nil
 }
 
 func (f *findings) add(d account.Difference) error {
@@ -81,7 +91,34 @@ func (f *findings) clear() error {
 	return errors.Join(err, f.file.Truncate(0))
 }
 
-// close removes the file: what it held is in the list of differences.
+// sync brings them to the disk, and returns how many bytes they are.
+func (f *findings) sync() (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := errors.Join(f.buf.Flush(), f.file.Sync()); err != nil {
+		return 0, fmt.Errorf("replay: %w", err)
+	}
+	return f.file.Seek(0, io.SeekCurrent)
+}
+
+// keep drops all behind so many bytes.
+func (f *findings) keep(size int64) error {
+	info, err := f.file.Stat()
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	if size < 0 || info.Size() < size {
+		return fmt.Errorf("%w: %s has %d bytes, not the %d that belong to it", errUnfit, f.file.Name(), info.Size(), size)
+	}
+	_, err = f.file.Seek(size, io.SeekStart)
+	return errors.Join(err, f.file.Truncate(size))
+}
+
+// close gives the file back; the next verify may go on from it.
 func (f *findings) close() error {
-	return errors.Join(f.file.Close(), os.Remove(f.file.Name()))
+	err := f.file.Close()
+	if f.private {
+		err = errors.Join(err, os.Remove(f.file.Name()))
+	}
+	return err
 }

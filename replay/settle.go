@@ -23,6 +23,7 @@ type waiting struct {
 	stages   []*verifier       // the error stage first: the others have to know which records it holds
 	quiet    time.Duration
 	deadline time.Time
+	keep     bool          // what was read is kept for the next verify
 	pool     chan struct{} // bounds the objects read at a time
 	took     time.Duration // the last poll
 	over     bool          // the push has ended
@@ -58,6 +59,14 @@ func (w *waiting) openAll(ctx context.Context) error {
 func patience(cfg VerifyConfig, res *Result) (quiet, most time.Duration) {
 	s := res.Job.Scenario.Settle
 	return cmp.Or(cfg.Quiet, s.Quiet), cmp.Or(cfg.Max, s.Max)
+}
+
+// leave saves what was read for the next verify.
+func (w *waiting) leave() (err error) {
+	for _, v := range w.stages {
+		err = errors.Join(err, v.leave())
+	}
+	return err
 }
 
 func (w *waiting) close() (err error) {

@@ -35,6 +35,7 @@ type scripted struct {
 	opened map[string]int // by key and ETag
 	lists  []string       // prefixes
 	fail   error          // of every listing
+	slow   time.Duration  // an object takes so long
 }
 
 // episode is an object that is there from a time on; one with the same key that
@@ -88,7 +89,12 @@ func (s *scripted) List(_ context.Context, prefix string) iter.Seq2[object.Info,
 	}
 }
 
-func (s *scripted) Open(_ context.Context, key string) (io.ReadCloser, error) {
+func (s *scripted) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	select {
+	case <-time.After(s.slow):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.now()[key]
@@ -116,8 +122,9 @@ func (s *scripted) most() (n int) {
 // acked is a run of the smoke scenario whose stages tests script.
 type acked struct {
 	rejecting
-	ended time.Time
-	rows  []string
+	ended  time.Time
+	rows   []string
+	resume bool // a verify goes on from the one before
 }
 
 func pushAcked(t *testing.T, users int, set ...string) acked {
@@ -159,7 +166,7 @@ func outcomeOf(res *replay.Result) outcome {
 // in runs verify in fake time, some time after the push.
 func (p *acked) in(t *testing.T, after time.Duration, cfg replay.VerifyConfig, raw, dlq *scripted) (res *replay.Result, err error) {
 	t.Helper()
-	cfg.Dir, cfg.Samples = p.run, 1<<20
+	cfg.Dir, cfg.Samples, cfg.Afresh = p.run, 1<<20, cfg.Afresh || !p.resume
 	cfg.Open = func(_ context.Context, path string) (object.Store, io.Closer, error) {
 		if path == p.dlq {
 			return dlq, io.NopCloser(nil), nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,7 +50,13 @@ type objects struct {
 	pool   chan struct{}                // bounds the objects read at a time, of all stages
 	read   func(context.Context, object.Info) error
 
+	// due, if set, says now and then that what was read is to be saved, which save
+	// does while nothing is read.
+	due  func() bool
+	save func() error
+
 	seen   lake.Seen
+	torn   bool // an object was read in part: what was read is of no use
 	newest time.Time
 	wide   bool
 	there  inventory // as of the last poll
@@ -67,6 +74,9 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 	n := news{asked: time.Now()}
 	there := inventory{}
 	g, within := errgroup.WithContext(ctx)
+	reading, stop := graceful(ctx, within)
+	defer stop()
+	var busy sync.WaitGroup
 	listing := o.list(within, &there, func(info object.Info) error {
 		fresh, replaced := o.seen.Look(info)
 		switch {
@@ -76,29 +86,41 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 		case !fresh:
 			return nil
 		}
+		if within.Err() != nil {
+			return context.Cause(within)
+		}
 		select {
 		case o.pool <- struct{}{}:
 		case <-within.Done():
 			return context.Cause(within)
+		}
+		if o.due != nil && o.due() {
+			busy.Wait()
+			if err := o.saveUnless(within); err != nil {
+				<-o.pool
+				return err
+			}
 		}
 		o.seen.Add(info)
 		n.came++
 		if info.Modified.After(o.newest) {
 			o.newest = info.Modified
 		}
+		busy.Add(1)
 		g.Go(func() error {
-			defer func() { <-o.pool }()
-			return o.read(within, info)
+			defer func() { <-o.pool; busy.Done() }()
+			return o.read(reading, info)
 		})
 		return nil
 	})
-	reading := g.Wait()
+	err := g.Wait()
+	o.torn = o.torn || err != nil
 	n.newest = o.newest
 	switch {
-	case errors.Is(reading, object.ErrReplaced):
-		n.changed = reading.Error()
-	case reading != nil:
-		return n, reading
+	case errors.Is(err, object.ErrReplaced):
+		n.changed = err.Error()
+	case err != nil:
+		return n, err
 	case errors.Is(listing, errChanged):
 	case listing != nil:
 		return n, fmt.Errorf("list: %w", listing)
@@ -107,6 +129,31 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 	}
 	o.there = there
 	return n, nil
+}
+
+// saveUnless saves, if what is being read is not given up already.
+func (o *objects) saveUnless(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return o.save()
+}
+
+// readGrace is how long the objects that are being read have to end when they are
+// asked to stop: an object read in part makes all that was read useless.
+const readGrace = 5 * time.Second
+
+// graceful is the context of readers: done with within, but a grace later where
+// that is because of ctx.
+func graceful(ctx, within context.Context) (reading context.Context, stop func()) {
+	reading, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unwatch := context.AfterFunc(within, func() {
+		if ctx.Err() != nil {
+			_ = sleep(reading, readGrace)
+		}
+		cancel(context.Cause(within))
+	})
+	return reading, func() { unwatch(); cancel(nil) }
 }
 
 // errChanged ends a listing whose objects have to be read again.
@@ -150,7 +197,7 @@ func (o *objects) elsewhere(key string) bool {
 	return false
 }
 
-func (o *objects) forget() { o.seen, o.newest = lake.Seen{}, time.Time{} }
+func (o *objects) forget() { o.seen, o.newest, o.torn = lake.Seen{}, time.Time{}, false }
 
 func (o *objects) widen() bool {
 	narrow := o.window != nil && !o.wide

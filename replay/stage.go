@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +39,8 @@ type verifier struct {
 	errs    errorCounts
 	rejects *account.Rejects
 
-	begun int // how often that was
+	begun int       // how often that was
+	next  time.Time // when it is saved again
 
 	late  lateness // what came after the stage had been judged
 	notes []string // what people should know of how it was read
@@ -74,11 +77,18 @@ func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 	if v.stage.Partitioned && !w.cfg.Everywhere {
 		o.window = func(now time.Time) []string { return v.place.prefixes(w.res.Ledger.Manifest.Started, now) }
 	}
+	if w.keep {
+		o.save, o.due = v.save, v.due
+	}
 	v.source = o
 	if v.found, err = newFindings(w.cfg.Dir, name); err != nil {
 		return nil, errors.Join(err, closer.Close())
 	}
-	if err := v.begin(ctx); err != nil {
+	err = v.begin(ctx)
+	if err == nil {
+		err = v.resume(ctx, w.keep)
+	}
+	if err != nil {
 		return nil, errors.Join(err, v.close())
 	}
 	return v, nil
@@ -95,7 +105,20 @@ func (v *verifier) begin(ctx context.Context) error {
 	err := v.drop()
 	v.acc, v.rejects = account.New(v.res.Plan), account.NewRejects(v.res.Plan)
 	v.acc.Folder = v.cfg.Dir
-	return errors.Join(err, v.found.clear(), v.inquire(ctx))
+	if v.begun > 1 {
+		err = errors.Join(err, v.clear())
+	}
+	return errors.Join(err, v.inquire(ctx))
+}
+
+// clear drops what was found, and the state that counts on it.
+func (v *verifier) clear() error {
+	if !v.found.private {
+		if err := os.Remove(v.statePath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("replay: state: %w", err)
+		}
+	}
+	return v.found.clear()
 }
 
 // drop gives up what was counted.
@@ -119,10 +142,11 @@ func (v *verifier) poll(ctx context.Context) error {
 	if v.unread() {
 		return nil
 	}
-	v.news, v.stage.Err = v.source.poll(ctx)
+	news, err := v.source.poll(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	v.news, v.stage.Err = news, err
 	if o, ok := v.source.(*objects); ok {
 		v.stage.Objects, v.stage.Bytes, v.stage.Older, v.stage.Folders = o.there.objects, o.there.bytes, o.there.older, o.there.folders
 	}

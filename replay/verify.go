@@ -30,6 +30,9 @@ type VerifyConfig struct {
 	// the run's time, where the scenario says how it is partitioned. Without it
 	// rows elsewhere are looked for only when some are missing.
 	Everywhere bool
+	// Afresh reads all of the stages. Without it Verify goes on from what an earlier
+	// one, ended or not, has left in the run directory.
+	Afresh bool
 	// Follow waits for the end of a push that goes on. One whose ledger has not
 	// grown for the quiet time has broken off.
 	Follow   bool
@@ -108,7 +111,12 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 		return nil, errors.New("replay: the run names no stage to verify; give the lake's folder with --stage raw=DIR, or stages in the scenario")
 	}
 	w := newWaiting(cfg, res, stages)
-	if err := errors.Join(w.conclude(ctx), w.close()); err != nil {
+	w.keep = true
+	err = w.conclude(ctx)
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrGuard) {
+		err = errors.Join(err, w.leave())
+	}
+	if err := errors.Join(err, w.close()); err != nil {
 		return nil, err
 	}
 	for _, v := range w.stages {

@@ -72,6 +72,7 @@ was lost, nothing is known of what it sent since: such records are undecided, no
 	c.Flags().DurationVar(&cfg.Quiet, "quiet-for", 0, "a stage has settled when nothing new came for this long (settle.quiet)")
 	c.Flags().DurationVar(&cfg.Max, "max-wait", 0, "wait no longer than this (settle.max)")
 	c.Flags().BoolVar(&cfg.Follow, "follow", false, "show the stages filling, also while the push goes on; ends with the verdict when they have settled")
+	c.Flags().BoolVar(&cfg.Afresh, "afresh", false, "read all objects, also those that an earlier verify of the run had read")
 	c.Flags().BoolVar(&cfg.Everywhere, "everywhere", false, "list all of a stage that is partitioned by time, not only the folders of the run's time")
 	return c
 }

@@ -1,6 +1,12 @@
 package lake
 
 import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
 	"github.com/zeebo/xxh3"
 
 	"kreplay/pkg/object"
@@ -43,4 +49,61 @@ func hashed(text string) uint64 { return xxh3.HashString(text) }
 // tagged has the key in it as well: it differs for two keys whose hashes do not.
 func tagged(info object.Info) uint64 {
 	return xxh3.HashStringSeed(info.ETag, xxh3.HashStringSeed(info.Key, 1))
+}
+
+// ErrSeen is wrapped when what Save wrote cannot be read back.
+var ErrSeen = errors.New("lake: the list of objects that were read is damaged")
+
+// Save writes what is remembered; Restore reads it. It has a checksum.
+func (s *Seen) Save(w io.Writer) error {
+	sum := xxh3.New()
+	buf := bufio.NewWriter(io.MultiWriter(w, sum))
+	entry := binary.LittleEndian.AppendUint64(nil, uint64(len(s.tags)))
+	_, _ = buf.Write(entry) // Flush says what goes wrong
+	for key, tag := range s.tags {
+		entry = binary.LittleEndian.AppendUint64(entry[:0], key)
+		entry = binary.LittleEndian.AppendUint64(entry, tag)
+		_, _ = buf.Write(entry)
+	}
+	if err := buf.Flush(); err != nil {
+		return err
+	}
+	_, err := w.Write(binary.LittleEndian.AppendUint64(nil, sum.Sum64()))
+	return err
+}
+
+// Restore remembers what Save wrote in place of all before. Not a byte beyond it
+// is read. On an error nothing is remembered.
+func (s *Seen) Restore(r io.Reader) error {
+	s.tags = nil
+	sum := xxh3.New()
+	numbers := [2]uint64{}
+	read := func(n int) error {
+		var b [16]byte
+		if _, err := io.ReadFull(r, b[:8*n]); err != nil {
+			return fmt.Errorf("%w: %w", ErrSeen, err)
+		}
+		_, _ = sum.Write(b[:8*n]) // a hash does not fail
+		numbers = [2]uint64{binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])}
+		return nil
+	}
+	if err := read(1); err != nil {
+		return err
+	}
+	tags := map[uint64]uint64{}
+	for count := numbers[0]; count > 0; count-- {
+		if err := read(2); err != nil {
+			return err
+		}
+		tags[numbers[0]] = numbers[1]
+	}
+	want := sum.Sum64()
+	if err := read(1); err != nil {
+		return err
+	}
+	if numbers[0] != want {
+		return fmt.Errorf("%w: its checksum does not fit", ErrSeen)
+	}
+	s.tags = tags
+	return nil
 }
