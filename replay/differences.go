@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"kreplay/pkg/account"
@@ -15,6 +16,7 @@ import (
 // It is safe for concurrent use.
 type differences struct {
 	mu      sync.Mutex
+	path    string
 	file    *os.File
 	buf     *bufio.Writer
 	most    int
@@ -23,14 +25,17 @@ type differences struct {
 }
 
 func newDifferences(path string, samples int) (*differences, error) {
-	f, err := os.Create(path)
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-differences-")
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("replay: list of differences: %w", err)
 	}
 	if samples == 0 {
 		samples = 100
 	}
-	return &differences{file: f, buf: bufio.NewWriter(f), most: samples}, nil
+	return &differences{path: path, file: f, buf: bufio.NewWriter(f), most: samples}, nil
 }
 
 // line is one line of differences.ndjson.
@@ -71,6 +76,14 @@ func (d *differences) add(n Named) error {
 	return nil
 }
 
+// close shows the list in place of the one before.
 func (d *differences) close() error {
-	return errors.Join(d.buf.Flush(), d.file.Close())
+	err := errors.Join(d.buf.Flush(), d.file.Close())
+	if err == nil {
+		err = os.Rename(d.file.Name(), d.path)
+	}
+	if err != nil {
+		return fmt.Errorf("replay: list of differences: %w", errors.Join(err, os.Remove(d.file.Name())))
+	}
+	return nil
 }

@@ -40,54 +40,51 @@ func within(stages map[string]string, name string) (prefixes []string) {
 	return prefixes
 }
 
-// elsewhere says whether an object belongs to a stage that lies within this one.
-func (v *verifier) elsewhere(key string) bool {
-	return slices.ContainsFunc(v.within, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+// since is when what holds records of the run can have come at the earliest:
+// what was there before is another run's.
+func (v *verifier) since() time.Time {
+	began := v.res.Ledger.Manifest.Started
+	if v.stage.Name == errorStage {
+		return began.Truncate(time.Second) // S3 tells no finer time
+	}
+	return began.Add(-clockSkew)
 }
 
-// errors reads what came into the error stage since the run began. What was
-// there before is another run's.
-func (v *verifier) errors(ctx context.Context) error {
-	store, closer, err := v.cfg.Open(ctx, v.stage.Path)
-	if err == nil {
-		defer func() { _ = closer.Close() }()
-		v.store = store
-		err = v.settle(ctx)
-	}
-	if err == nil {
-		err = v.readErrors(ctx)
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	v.stage.Err = err
-	return nil
+// readErrors names the records that one object of the error stage holds.
+func (v *verifier) readErrors(ctx context.Context, info object.Info) error {
+	r := &errorReader{v: v, info: info}
+	return r.read(ctx)
 }
 
-func (v *verifier) readErrors(ctx context.Context) error {
-	began := v.res.Ledger.Manifest.Started.Truncate(time.Second) // S3 tells no finer time
-	seen := new(errorCounts)
-	err := lake.Objects(ctx, v.store, "", max(v.cfg.Workers, defaultWorkers), func(ctx context.Context, info object.Info) error {
-		if info.Modified.Before(began) {
-			return nil
-		}
-		r := &errorReader{v: v, seen: seen, info: info}
-		return r.read(ctx)
-	})
-	v.stage.Errors = int(seen.objects.Load())
-	t := &v.stage.Tally
-	t.Rejected, t.Strangers, t.Foreign, t.Damaged = seen.rejected.Load(), seen.strangers.Load(), seen.foreign.Load(), seen.damaged.Load()
+// countErrors sums up what was read of the error stage.
+func (v *verifier) countErrors() {
+	n, t := v.errs.load(), &v.stage.Tally
+	v.stage.Errors = int(n.Objects)
+	t.Rejected, t.Strangers, t.Foreign, t.Damaged = n.Rejected, n.Strangers, n.Foreign, n.Damaged
 	t.Rows = t.Rejected + t.Strangers + t.Foreign
-	return err
 }
 
-// errorCounts is what there is in an error stage.
+// errorFound is what there is in an error stage.
+type errorFound struct{ Objects, Rejected, Strangers, Foreign, Damaged uint64 }
+
+// errorCounts is an errorFound that is counted by many.
 type errorCounts struct{ objects, rejected, strangers, foreign, damaged atomic.Uint64 }
+
+func (c *errorCounts) load() errorFound {
+	return errorFound{c.objects.Load(), c.rejected.Load(), c.strangers.Load(), c.foreign.Load(), c.damaged.Load()}
+}
+
+func (c *errorCounts) store(n errorFound) {
+	c.objects.Store(n.Objects)
+	c.rejected.Store(n.Rejected)
+	c.strangers.Store(n.Strangers)
+	c.foreign.Store(n.Foreign)
+	c.damaged.Store(n.Damaged)
+}
 
 // errorReader reads one object of the error stage.
 type errorReader struct {
 	v       *verifier
-	seen    *errorCounts
 	info    object.Info
 	scratch generate.Scratch
 	ours    bool // it holds a record of this run, or what may be one
@@ -101,24 +98,24 @@ func (r *errorReader) read(ctx context.Context) error {
 	_, err := lake.Rejections(ctx, r.v.store, r.info.Key, func(x lake.Rejection) error {
 		m := r.v.res.Plan.Identify(x.Data, &r.scratch)
 		if m.Kind == generate.Foreign {
-			r.seen.foreign.Add(1)
+			r.v.errs.foreign.Add(1)
 			untold = untold || !x.Wrapped
 			return nil
 		}
 		return r.record(m, x)
 	}, func(d lake.Damage) error {
 		r.ours = true
-		r.seen.damaged.Add(1)
-		return r.v.list.add(Named{r.v.stage.Name, damaged(d)})
+		r.v.errs.damaged.Add(1)
+		return r.v.found.add(damaged(d))
 	})
 	if untold && !r.ours {
 		r.ours = true
-		err = firstError(err, r.v.list.add(Named{r.v.stage.Name, account.Difference{
+		err = firstError(err, r.v.found.add(account.Difference{
 			Kind: account.KindRejected, Object: r.info.Key, Detail: fmt.Sprintf("%d bytes in the error stage, not as Firehose writes error records", r.info.Size),
-		}}))
+		}))
 	}
 	if r.ours {
-		r.seen.objects.Add(1)
+		r.v.errs.objects.Add(1)
 	}
 	return err
 }
@@ -128,10 +125,10 @@ func (r *errorReader) record(m generate.Match, x lake.Rejection) error {
 	d := account.Difference{Kind: account.KindStranger, Object: x.Object, Offset: x.Offset, Detail: why(x)}
 	switch m.Kind {
 	case generate.Stranger:
-		r.seen.strangers.Add(1)
+		r.v.errs.strangers.Add(1)
 		d.Detail += "; " + m.Detail
 	default:
-		r.seen.rejected.Add(1)
+		r.v.errs.rejected.Add(1)
 		r.v.rejects.See(m)
 		d.Kind, d.ID = account.KindRejected, r.v.res.Plan.ID(m.User, m.Event)
 		d.LogType = r.v.res.Plan.LogType(d.ID)
@@ -140,7 +137,7 @@ func (r *errorReader) record(m generate.Match, x lake.Rejection) error {
 		}
 	}
 	r.ours = true
-	return r.v.list.add(Named{r.v.stage.Name, d})
+	return r.v.found.add(d)
 }
 
 // mostDetail is how many bytes of an error message are listed.

@@ -196,10 +196,14 @@ func (f *Finding) explain(l account.LogType) {
 // judgedStage is the stage whose rows are the tables of expectations.
 const judgedStage = "raw"
 
-// judged accounts for a stage and, if it is the one, judges expectations.
-func (v *verifier) judged(ctx context.Context) (err error) {
+// inquire makes the tables of the stage whose rows expectations are about, in
+// place of those of before.
+func (v *verifier) inquire(ctx context.Context) error {
 	if v.stage.Name != judgedStage {
-		return v.run(ctx)
+		return nil
+	}
+	if err := v.dismiss(); err != nil {
+		return err
 	}
 	var open OpenEngine
 	if v.cfg.Engine != nil {
@@ -208,23 +212,40 @@ func (v *verifier) judged(ctx context.Context) (err error) {
 	switch n := len(v.res.Ledger.absent); {
 	case open == nil:
 		v.res.Unjudged = "no SQL engine was asked"
-		return v.run(ctx)
+		return nil
 	case n > 0:
 		v.res.Unjudged = fmt.Sprintf("%d of %d workers are absent, and they are about the whole run", n, len(v.res.Ledger.Workers))
-		return v.run(ctx)
+		return nil
 	}
-	if v.ask, err = inquire(ctx, v.res, open, v.cfg.Dir); err != nil {
-		return err
+	var err error
+	v.res.Unjudged = ""
+	v.ask, err = inquire(ctx, v.res, open, v.cfg.Dir)
+	return err
+}
+
+// dismiss gives up what was asked.
+func (v *verifier) dismiss() error {
+	if v.ask == nil {
+		return nil
 	}
-	defer func() { err = errors.Join(err, v.ask.engine.Close()) }()
-	if err := v.run(ctx); err != nil || v.stage.Err != nil {
+	q := v.ask
+	v.ask = nil
+	return q.engine.Close()
+}
+
+// judge judges expectations over the stage's rows, if they are about them.
+func (v *verifier) judge(ctx context.Context) (err error) {
+	switch {
+	case v.ask == nil:
+		return nil
+	case v.unread():
 		v.res.Unjudged = "the stage could not be read"
-		return errors.Join(err, closeLoader(context.WithoutCancel(ctx), v.ask.loader))
+		return nil
 	}
 	if v.res.Findings, err = v.ask.judge(ctx, v.stage.Tally); err != nil {
 		return err
 	}
-	v.res.Notes = v.ask.notes
+	v.res.Notes = append(v.res.Notes, v.ask.notes...)
 	v.doubt()
 	return nil
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +61,34 @@ func (p partition) holds(key string, from, to time.Time) bool {
 		}
 	}
 	return false
+}
+
+// Objects of a run lie in the folders of its time. Firehose names a folder by the
+// arrival of the oldest record in the object, which may be another producer's: as
+// much earlier as it buffers, which is 15 minutes, and half as much again with
+// dynamic partitioning. neighbour is more than that, and than clocks differ.
+const neighbour = time.Hour
+
+// mostFolders is how many folders are listed one by one; of more, parents are.
+const mostFolders = 100
+
+// prefixes are those below which all lies that was delivered from one time to
+// another, in order. No two of them hold the same key.
+func (p partition) prefixes(from, to time.Time) (list []string) {
+	for t := from.Add(-neighbour); t.Before(to.Add(neighbour)); t = t.Add(p.step / 2) {
+		list = append(list, p.at(t))
+	}
+	list = append(list, p.at(to.Add(neighbour)))
+	for {
+		slices.Sort(list)
+		list = slices.Compact(list)
+		if len(list) <= mostFolders {
+			return list
+		}
+		for i, prefix := range list {
+			list[i] = prefix[:max(len(prefix)-1, 0)]
+		}
+	}
 }
 
 // clockSkew is how far the clocks of the pipeline and of this machine may be

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -39,4 +40,30 @@ func TestPartitionIsSpelled(t *testing.T) {
 			t.Errorf("%s at %v is %q, want %q", pattern, at, got, want)
 		}
 	}
+}
+
+// Below the prefixes lies every folder of the time between, and they are few,
+// however fine the folders are.
+func TestPartitionPrefixesHoldTheWindow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := newPartition(rapid.SampledFrom([]string{
+			"!{timestamp:yyyy/MM/dd/HH}", "raw/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/", "!{timestamp:yyyyMMdd'T'HHmm}/", "!{timestamp:dd/MM}", "plain/",
+		}).Draw(t, "pattern"))
+		began := time.Unix(rapid.Int64Range(1_600_000_000, 1_900_000_000).Draw(t, "began"), 0)
+		length := time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, "length"))
+		at := began.Add(-neighbour + time.Duration(rapid.Int64Range(0, int64(length+2*neighbour)).Draw(t, "at")))
+		list := p.prefixes(began, began.Add(length))
+		key, found := p.at(at)+"/x.gz", 0
+		for _, prefix := range list {
+			if strings.HasPrefix(key, prefix) {
+				found++
+			}
+		}
+		if found != 1 || len(list) > mostFolders {
+			t.Fatalf("%s, delivered at %v: below %d of %d prefixes %q, want one of at most %d", key, at, found, len(list), list, mostFolders)
+		}
+		if hours := int(length/time.Hour) + 4; p.step == time.Hour && len(list) > hours && hours <= mostFolders {
+			t.Fatalf("%d prefixes for %v", len(list), length)
+		}
+	})
 }

@@ -18,7 +18,7 @@ const (
 )
 
 // Progress is how far a phase has come. Done and Total count records while
-// pushing and bytes of objects while verifying; Total 0: not known.
+// pushing and while stages settle, bytes of objects in an explanation or a self-test; Total 0: not known.
 type Progress struct {
 	Phase            Phase
 	Done, Total      uint64
@@ -30,6 +30,7 @@ type Progress struct {
 	Slip             time.Duration // p99, from when a record was due until it was sent
 	Elapsed          time.Duration
 	Final            bool             // the phase is over
+	Stages           []StageProgress  // while they settle
 	Streams          []StreamProgress // while pushing to several streams: each, by name
 }
 
@@ -40,6 +41,22 @@ type StreamProgress struct {
 	Refused, Unknown uint64  // attempts
 	Throttled        float64 // share of the attempts
 	Slip             time.Duration
+}
+
+// SoFar counts rows of planned records as they come, before a stage is judged: an
+// intact row behind a mutated one of the same record counts as a duplicate here.
+type SoFar struct{ Delivered, Mutated, Duplicates uint64 }
+
+// StageProgress is how far a stage has been read.
+type StageProgress struct {
+	Name    string
+	Planned uint64
+	SoFar
+	Rejected uint64 // of the error stage
+	Objects  uint64 // read
+	Bytes    int64
+	Newest   time.Time // when the newest of them came; zero: none did
+	Settled  bool
 }
 
 // watchEvery is often enough for an eye and rare enough for a log.

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"path/filepath"
 	"slices"
 
 	"kreplay/pkg/account"
-	"kreplay/pkg/object/dir"
 )
 
 // accounted is the account of one copy, before it is settled.
@@ -25,31 +23,32 @@ type accounted struct {
 
 // account reads one copy the way Verify does. The caller closes what it returns.
 func (t *trial) account(ctx context.Context, folder string) (*accounted, error) {
-	store, err := dir.Open(filepath.Join(t.temp, folder))
+	cfg := VerifyConfig{Dir: t.temp, Workers: t.cfg.Workers, Everywhere: true, Open: openDir}
+	v, err := newWaiting(cfg, t.res, map[string]string{t.stage.Name: filepath.Join(t.temp, folder)}).open(ctx, t.stage.Name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = store.Close() }()
-	list, err := newDifferences(filepath.Join(t.temp, folder+".ndjson"), math.MaxInt)
-	if err != nil {
-		return nil, err
+	if v.stage.Err != nil {
+		return nil, errors.Join(v.stage.Err, v.close())
 	}
-	v := &verifier{
-		cfg: VerifyConfig{Workers: t.cfg.Workers, Observe: t.cfg.Observe}, res: t.res, list: list,
-		stage: t.stage, place: t.place, store: store,
-	}
-	for info, err := range store.List(ctx, "") {
+	var size uint64
+	for info, err := range v.store.List(ctx, "") {
 		if err != nil {
-			return nil, errors.Join(err, list.close())
+			return nil, errors.Join(err, v.close())
 		}
-		v.size += info.Size
+		size += uint64(info.Size)
 	}
-	a := &accounted{acc: account.New(t.res.Plan)}
-	a.acc.Folder = t.temp
-	err = errors.Join(v.scan(ctx, a.acc), list.close())
-	a.rows, a.away = list.samples, v.away.Load()
-	if err != nil {
-		_ = a.acc.Close()
+	stop := watch(ctx, t.cfg.Observe, func() Progress { return Progress{Phase: PhaseVerify, Done: uint64(v.bytes.Load()), Total: size} })
+	defer stop()
+	err = v.poll(ctx)
+	a := &accounted{acc: v.acc, away: v.away.Load()}
+	err = errors.Join(err, v.stage.Err, v.found.each(func(d account.Difference) error {
+		a.rows = append(a.rows, Named{t.stage.Name, d})
+		return nil
+	}))
+	v.acc = nil // the caller's
+	if err = errors.Join(err, v.close()); err != nil {
+		err = errors.Join(err, a.acc.Close())
 	}
 	return a, err
 }

@@ -2,7 +2,11 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -10,136 +14,218 @@ import (
 	"kreplay/pkg/generate"
 	"kreplay/pkg/lake"
 	"kreplay/pkg/object"
+	"kreplay/pkg/report"
 )
 
-// verifier accounts for one stage.
+// verifier accounts for one stage. Its source calls read for each object; what
+// that finds is judged when the stage has settled.
 type verifier struct {
 	cfg   VerifyConfig
 	res   *Result
-	list  *differences
 	stage Stage
 
-	within  []string         // prefixes of keys that are another stage's
-	rejects *account.Rejects // shared: written by the error stage, then read by the others
+	store  object.Store
+	source source
+	news   news // of the last poll
 
-	store object.Store
-	ask   *inquiry // nil: nobody asks this stage
 	place partition
-	away  atomic.Uint64 // misplaced rows
-	read  atomic.Int64
-	size  int64
+	found *findings
+	ask   *inquiry // nil: nobody asks this stage
+
+	// What was read so far, and since begin. Of an error stage it is errs and
+	// rejects, of any other one acc and away.
+	acc     *account.Account
+	away    atomic.Uint64 // misplaced rows
+	errs    errorCounts
+	rejects *account.Rejects
+
+	begun int       // how often that was
+	next  time.Time // when it is saved again
+
+	late  lateness // what came after the stage had been judged
+	notes []string // what people should know of how it was read
+
+	folders, listed int // before all of the stage was listed: folders and objects
+
+	soFar   soFar // what follows is for progress
+	settled atomic.Bool
+	objects atomic.Int64 // read, as bytes are
+	bytes   atomic.Int64
+	newest  atomic.Int64 // when the newest of them came, in ns since 1970
 }
 
-func (v *verifier) run(ctx context.Context) error {
-	store, closer, err := v.cfg.Open(ctx, v.stage.Path)
+// lateness is a stage as it was judged before more came.
+type lateness struct {
+	objects int
+	begun   int
+	open    uint64
+	settled bool
+}
+
+// open opens a stage; one that cannot be opened is the stage's error.
+func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
+	v := &verifier{cfg: w.cfg, res: w.res, stage: Stage{Name: name, Path: w.paths[name]}}
+	if p := w.res.Job.partition(name); p != "" {
+		v.stage.Partitioned, v.place = true, newPartition(p)
+	}
+	store, closer, err := w.cfg.Open(ctx, v.stage.Path)
+	if err != nil {
+		v.stage.Err, closer = err, io.NopCloser(nil)
+	}
+	v.store = store
+	o := &objects{store: store, closer: closer, since: v.since(), within: within(w.paths, name), pool: w.pool, read: v.read}
+	if v.stage.Partitioned && !w.cfg.Everywhere {
+		o.window = func(now time.Time) []string { return v.place.prefixes(w.res.Ledger.Manifest.Started, now) }
+	}
+	if w.keep {
+		o.save, o.due = v.save, v.due
+	}
+	v.source = o
+	if v.found, err = newFindings(w.cfg.Dir, name); err != nil {
+		return nil, errors.Join(err, closer.Close())
+	}
+	err = v.begin(ctx)
 	if err == nil {
-		defer func() { _ = closer.Close() }()
-		v.store = store
-		err = v.settle(ctx)
+		err = v.resume(ctx, w.keep)
 	}
-	acc := account.New(v.res.Plan)
-	defer func() { _ = acc.Close() }()
-	acc.Rejects, acc.Folder = v.rejects, v.cfg.Dir
-	if err == nil {
-		err = v.scan(ctx, acc)
+	if err != nil {
+		return nil, errors.Join(err, v.close())
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	return v, nil
+}
+
+// begin starts the account of the stage, or starts it afresh.
+func (v *verifier) begin(ctx context.Context) error {
+	v.begun++
+	v.away.Store(0)
+	v.objects.Store(0)
+	v.bytes.Store(0)
+	v.soFar.store(SoFar{})
+	v.errs.store(errorFound{})
+	err := v.drop()
+	v.acc, v.rejects = account.New(v.res.Plan), account.NewRejects(v.res.Plan)
+	v.acc.Folder = v.cfg.Dir
+	if v.begun > 1 {
+		err = errors.Join(err, v.clear())
 	}
-	// A stage that cannot be read proves nothing: law 5.
-	v.stage.Err = err
-	v.stage.Misplaced = v.away.Load()
-	settled := v.stage.Settled && err == nil
-	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing
-	v.res.Ledger.look(acc)
-	v.stage.Tally, err = acc.Settle(v.res.Ledger.fates(), settled, func(d account.Difference) error {
-		if d.Kind == account.KindMissing {
-			missing++
+	return errors.Join(err, v.inquire(ctx))
+}
+
+// clear drops what was found, and the state that counts on it.
+func (v *verifier) clear() error {
+	if !v.found.private {
+		if err := os.Remove(v.statePath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("replay: state: %w", err)
 		}
-		if most > 0 && missing > most {
-			return fmt.Errorf("%w: %s: more than %d records are missing (guard.missing); those found so far are in %s", ErrGuard, v.stage.Name, most, differencesFile)
-		}
-		return v.list.add(Named{v.stage.Name, d})
-	})
+	}
+	return v.found.clear()
+}
+
+// drop gives up what was counted.
+func (v *verifier) drop() (err error) {
+	if v.acc != nil {
+		err = v.acc.Close()
+	}
+	if v.rejects != nil {
+		err = errors.Join(err, v.rejects.Close())
+	}
+	v.acc, v.rejects = nil, nil
 	return err
 }
 
-// settle waits until nothing new has come for the quiet time, counted from the
-// newest object or the end of the push, whichever is later.
-func (v *verifier) settle(ctx context.Context) error {
-	quiet, most := v.patience()
-	stop := watch(ctx, v.cfg.Observe, func() Progress { return Progress{Phase: PhaseSettle} })
-	defer stop()
-	deadline := time.Now().Add(most)
-	for {
-		newest := v.res.Ledger.Ended
-		v.stage.Objects, v.size = 0, 0
-		for info, err := range v.store.List(ctx, "") {
-			if err != nil {
-				return err
-			}
-			if v.elsewhere(info.Key) {
-				continue
-			}
-			v.stage.Objects++
-			v.size += info.Size
-			if info.Modified.After(newest) {
-				newest = info.Modified
-			}
-		}
-		v.stage.Bytes = v.size
-		wait := time.Until(newest.Add(quiet))
-		if wait <= 0 {
-			v.stage.Settled = true
-			return nil
-		}
-		left := time.Until(deadline)
-		if left <= 0 {
-			return nil
-		}
-		if err := sleep(ctx, min(wait, left)); err != nil {
-			return err
+func (v *verifier) close() error {
+	return errors.Join(v.source.Close(), v.found.close(), v.dismiss(), v.drop())
+}
+
+// poll reads what is new in the stage. What cannot be read is the stage's error.
+func (v *verifier) poll(ctx context.Context) error {
+	if v.unread() {
+		return nil
+	}
+	news, err := v.source.poll(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	v.news, v.stage.Err = news, err
+	if o, ok := v.source.(*objects); ok {
+		v.stage.Objects, v.stage.Bytes, v.stage.Older, v.stage.Folders = o.there.objects, o.there.bytes, o.there.older, o.there.folders
+	}
+	return nil
+}
+
+// unread says that the stage could not be read: it proves nothing then (law 5).
+func (v *verifier) unread() bool { return v.stage.Err != nil }
+
+// read counts the rows of one object.
+func (v *verifier) read(ctx context.Context, info object.Info) error {
+	defer v.was(info)
+	if v.stage.Name == errorStage {
+		return v.readErrors(ctx, info)
+	}
+	row, damage := v.rows(ctx, info)
+	_, err := lake.Scan(ctx, v.store, info.Key, row, damage)
+	return err
+}
+
+// was counts an object that was read, for progress.
+func (v *verifier) was(info object.Info) {
+	v.objects.Add(1)
+	v.bytes.Add(info.Size)
+	for at := info.Modified.UnixNano(); ; {
+		so := v.newest.Load()
+		if at <= so || v.newest.CompareAndSwap(so, at) {
+			return
 		}
 	}
 }
 
-func (v *verifier) patience() (quiet, most time.Duration) {
-	quiet, most = v.res.Job.Scenario.Settle.Quiet, v.res.Job.Scenario.Settle.Max
-	if v.cfg.Quiet > 0 {
-		quiet = v.cfg.Quiet
+func (v *verifier) progress() StageProgress {
+	p := StageProgress{
+		Name: v.stage.Name, Planned: v.res.Plan.Total(), SoFar: v.soFar.load(), Rejected: v.errs.rejected.Load(),
+		Objects: uint64(v.objects.Load()), Bytes: v.bytes.Load(), Settled: v.settled.Load(),
 	}
-	if v.cfg.Max > 0 {
-		most = v.cfg.Max
+	if at := v.newest.Load(); at > 0 {
+		p.Newest = time.Unix(0, at)
 	}
-	return quiet, most
+	return p
 }
 
-// scan reads every object once and counts its rows.
-func (v *verifier) scan(ctx context.Context, acc *account.Account) error {
-	stop := watch(ctx, v.cfg.Observe, func() Progress {
-		return Progress{Phase: PhaseVerify, Done: uint64(v.read.Load()), Total: uint64(v.size)}
-	})
-	defer stop()
-	workers := max(v.cfg.Workers, defaultWorkers)
-	return lake.Objects(ctx, v.store, "", workers, func(ctx context.Context, info object.Info) error {
-		if v.elsewhere(info.Key) {
-			return nil
-		}
-		defer v.read.Add(info.Size)
-		return v.scanObject(ctx, info, acc)
-	})
+// soFar is a SoFar that is counted by many and read meanwhile.
+type soFar struct{ delivered, mutated, duplicates atomic.Uint64 }
+
+func (s *soFar) add(intact, extra bool) {
+	switch {
+	case extra:
+		s.duplicates.Add(1)
+	case intact:
+		s.delivered.Add(1)
+	default:
+		s.mutated.Add(1)
+	}
 }
 
-func (v *verifier) scanObject(ctx context.Context, info object.Info, acc *account.Account) error {
+func (s *soFar) load() SoFar {
+	return SoFar{s.delivered.Load(), s.mutated.Load(), s.duplicates.Load()}
+}
+
+func (s *soFar) store(n SoFar) {
+	s.delivered.Store(n.Delivered)
+	s.mutated.Store(n.Mutated)
+	s.duplicates.Store(n.Duplicates)
+}
+
+// rows returns what is to be called with each row and unreadable span of an
+// object, one after another.
+func (v *verifier) rows(ctx context.Context, info object.Info) (row func(lake.Row) error, damage func(lake.Damage) error) {
 	scratch := new(generate.Scratch)
-	began := v.res.Ledger.Manifest.Started.Add(-clockSkew)
-	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, began, info.Modified.Add(clockSkew))
-	row := func(r lake.Row) error {
+	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, v.since(), info.Modified.Add(clockSkew))
+	row = func(r lake.Row) error {
 		m := v.res.Plan.Identify(r.Data, scratch)
-		acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
+		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
 		if m.Kind != generate.Planned {
 			return nil
 		}
+		v.soFar.add(m.Intact, extra)
 		if misplaced {
 			if err := v.misplaced(m, r); err != nil {
 				return err
@@ -150,15 +236,14 @@ func (v *verifier) scanObject(ctx context.Context, info object.Info, acc *accoun
 		}
 		return v.ask.feed(m, r.Data)
 	}
-	damage := func(d lake.Damage) error {
-		acc.Damage()
-		return v.list.add(Named{v.stage.Name, damaged(d)})
+	damage = func(d lake.Damage) error {
+		v.acc.Damage()
+		return v.found.add(damaged(d))
 	}
 	if said := v.res.Job.stage(v.stage.Name); said.Payload != "" {
 		row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage)
 	}
-	_, err := lake.Scan(ctx, v.store, info.Key, row, damage)
-	return err
+	return row, damage
 }
 
 func damaged(d lake.Damage) account.Difference {
@@ -171,20 +256,89 @@ func damaged(d lake.Damage) account.Difference {
 func (v *verifier) misplaced(m generate.Match, r lake.Row) error {
 	v.away.Add(1)
 	id := v.res.Plan.ID(m.User, m.Event)
-	return v.list.add(Named{v.stage.Name, account.Difference{
+	return v.found.add(account.Difference{
 		Kind: account.KindMisplaced, ID: id, LogType: v.res.Plan.LogType(id), Object: r.Object, Offset: r.Offset,
 		Detail: "no folder of " + v.place.pattern + " while the run was on",
-	}})
+	})
 }
 
-// sleep is time.Sleep that a cancelled context cuts short.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// settle gives each planned record its state in the stage, and names what is not
+// as planned. It may be called again when more was read.
+func (v *verifier) settle(rejects *account.Rejects, list *differences) error {
+	name := func(d account.Difference) error { return list.add(Named{v.stage.Name, d}) }
+	if err := v.found.each(name); err != nil {
+		return err
 	}
+	if v.stage.Name == errorStage {
+		v.countErrors()
+		return nil
+	}
+	v.acc.Rejects = rejects
+	v.stage.Misplaced = v.away.Load()
+	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing
+	v.res.Ledger.look(v.acc)
+	var err error
+	v.stage.Tally, err = v.acc.Settle(v.res.Ledger.fates(), v.stage.Settled && v.stage.Err == nil, func(d account.Difference) error {
+		if d.Kind == account.KindMissing {
+			missing++
+		}
+		if most > 0 && missing > most {
+			return fmt.Errorf("%w: %s: more than %d records are missing (guard.missing); those found so far are in %s", ErrGuard, v.stage.Name, most, differencesFile)
+		}
+		return name(d)
+	})
+	return err
+}
+
+// open is how many records have no row although they may have one still.
+func (v *verifier) open() uint64 {
+	t := v.stage.Tally
+	return t.Missing + t.InFlight + t.Undecided
+}
+
+func (v *verifier) note(format string, args ...any) {
+	v.notes = append(v.notes, v.stage.Name+": "+fmt.Sprintf(format, args...))
+}
+
+// isLate says that the stage was judged too early: the first time is told.
+func (v *verifier) isLate(before lateness) {
+	if v.late.begun == 0 {
+		v.late = before
+	}
+}
+
+// told is what people should know of how the stage was read.
+func (v *verifier) told() []string {
+	if l := v.late; l.begun > 0 {
+		when := "while the account was made"
+		if quiet, _ := patience(v.cfg, v.res); l.settled {
+			when = fmt.Sprintf("after the stage had been quiet for %v", quiet)
+		}
+		v.note("%d objects came %s; %s records that were missing then are delivered", v.stage.Objects-l.objects, when, report.Count(l.open-min(v.open(), l.open)))
+	}
+	if n := v.stage.Older; n > 0 && v.stage.Name != errorStage {
+		v.note("%d objects of before the run were left out", n)
+	}
+	if v.stage.Folders > 0 {
+		v.note("only the %d folders of the run's time were listed; --everywhere lists them all", v.stage.Folders)
+	}
+	if last, ok := v.previous(); ok {
+		open, now := last.Missing+last.InFlight, v.stage.Tally
+		arrived := now.Delivered + now.Mutated - min(last.Delivered+last.Mutated, now.Delivered+now.Mutated)
+		v.note("of %s records that were missing or in flight when it was last verified, %s have arrived since", report.Count(open), report.Count(min(arrived, open)))
+	}
+	return v.notes
+}
+
+// previous is what the last verify of the run reported of the stage, if that left
+// anything open.
+func (v *verifier) previous() (report.Stage, bool) {
+	if p := v.cfg.Previous; p != nil && p.Run.ID == v.res.Ledger.Manifest.Run {
+		for _, s := range p.Stages {
+			if s.Name == v.stage.Name && s.Missing+s.InFlight > 0 {
+				return s, v.stage.Name != errorStage
+			}
+		}
+	}
+	return report.Stage{}, false
 }

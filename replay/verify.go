@@ -13,20 +13,32 @@ import (
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/dir"
+	"kreplay/pkg/report"
 )
 
 // VerifyConfig says which run is accounted for and how long to wait for it.
 type VerifyConfig struct {
-	Dir     string                // run directory; the list of differences is left in it
-	Runs    []string              // the run directories of one run's workers, or folders that hold them; nil: Dir
-	Copy    bool                  // they were fetched from a copy, which may lag behind the run; see Fetch
-	Stages  map[string]string     // where the stages lie; nil: as the manifest says
-	Quiet   time.Duration         // a stage has settled when nothing new came for this long; 0: as the scenario says
-	Max     time.Duration         // no longer than this; 0: as the scenario says
-	Workers int                   // objects read at a time; 0: 2
-	Samples int                   // differences kept in the result; 0: 100
-	Engine  func(*Job) OpenEngine // judges expectations; nil, or nil for a job: they are not judged
-	Observe func(Progress)
+	Dir     string            // run directory; the list of differences is left in it
+	Runs    []string          // the run directories of one run's workers, or folders that hold them; nil: Dir
+	Copy    bool              // they were fetched from a copy, which may lag behind the run; see Fetch
+	Stages  map[string]string // where the stages lie; nil: as the manifest says
+	Quiet   time.Duration     // a stage has settled when nothing new came for this long; 0: as the scenario says
+	Max     time.Duration     // no longer than this; 0: as the scenario says
+	Workers int               // objects read at a time; 0: 2
+	Samples int               // differences kept in the result; 0: 100
+	// Everywhere lists all of a stage from the beginning, not only the folders of
+	// the run's time, where the scenario says how it is partitioned. Without it
+	// rows elsewhere are looked for only when some are missing.
+	Everywhere bool
+	// Afresh reads all of the stages. Without it Verify goes on from what an earlier
+	// one, ended or not, has left in the run directory.
+	Afresh bool
+	// Follow waits for the end of a push that goes on. One whose ledger has not
+	// grown for the quiet time has broken off.
+	Follow   bool
+	Previous *report.Report        // what the run's last verify reported; nil: there was none
+	Engine   func(*Job) OpenEngine // judges expectations; nil, or nil for a job: they are not judged
+	Observe  func(Progress)
 
 	// Open opens the place where a stage lies; the closer is called when the
 	// stage has been read. nil: every path is a directory.
@@ -43,7 +55,7 @@ type Result struct {
 	// Findings are the expectations judged, the scenario's first. They are empty
 	// where Verify had no engine, or a share of the run only.
 	Findings []Finding
-	Notes    []string // what people should know of the rows that SQL saw
+	Notes    []string // what people should know of how the stages were read, and of the rows that SQL saw
 	Unjudged string   // why the scenario's expectations were not judged; empty: they were
 	Samples  []Named  // the first differences; all of them are in differences.ndjson
 	Total    uint64   // differences
@@ -53,8 +65,10 @@ type Result struct {
 type Stage struct {
 	Name    string
 	Path    string
-	Objects int
+	Objects int   // of the run's time
 	Bytes   int64 // as stored
+	Older   int   // objects of before the run, which were not read
+	Folders int   // listed, of the run's time; 0: all of the stage
 	Settled bool
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
@@ -96,32 +110,22 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	if len(stages) == 0 {
 		return nil, errors.New("replay: the run names no stage to verify; give the lake's folder with --stage raw=DIR, or stages in the scenario")
 	}
-	list, err := newDifferences(filepath.Join(cfg.Dir, differencesFile), cfg.Samples)
-	if err != nil {
+	w := newWaiting(cfg, res, stages)
+	w.keep = true
+	err = w.conclude(ctx)
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrGuard) {
+		err = errors.Join(err, w.leave())
+	}
+	if err := errors.Join(err, w.close()); err != nil {
 		return nil, err
 	}
-	rejects := account.NewRejects(res.Plan)
-	defer func() { _ = rejects.Close() }()
-	for _, name := range judged(stages) {
-		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}, within: within(stages, name)}
-		v.rejects = rejects
-		if p := res.Job.partition(name); p != "" {
-			v.stage.Partitioned, v.place = true, newPartition(p)
-		}
-		account := v.judged
-		if name == errorStage {
-			account = v.errors
-		}
-		if err := account(ctx); err != nil {
-			return nil, errors.Join(err, list.close())
-		}
+	for _, v := range w.stages {
 		res.Stages = append(res.Stages, v.stage)
 	}
 	if res.Stages[0].Name == errorStage { // judged first, told last
 		res.Stages = append(res.Stages[1:], res.Stages[0])
 	}
-	res.Samples, res.Total = list.samples, list.total
-	return res, list.close()
+	return res, nil
 }
 
 func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
@@ -131,15 +135,11 @@ func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
 
 // open reads run directories, or copies of them, and regenerates their plan.
 func open(runs []string, isCopy bool) (*Result, error) {
-	read := ledger.Open
-	if isCopy {
-		read = ledger.OpenCopy
-	}
 	dirs, err := runDirs(runs)
 	if err != nil {
 		return nil, err
 	}
-	led, err := gather(dirs, read)
+	led, err := gatherFrom(dirs, isCopy)
 	if err != nil {
 		return nil, err
 	}
@@ -164,4 +164,29 @@ func open(runs []string, isCopy bool) (*Result, error) {
 		return nil, err
 	}
 	return &Result{Ledger: led, Stats: stats, Job: job, Plan: plan}, nil
+}
+
+func gatherFrom(dirs []string, isCopy bool) (*Ledgers, error) {
+	if isCopy {
+		return gather(dirs, ledger.OpenCopy)
+	}
+	return gather(dirs, ledger.Open)
+}
+
+// reread reads the ledgers of a push that goes on once more.
+func (r *Result) reread(runs []string, isCopy bool) error {
+	dirs, err := runDirs(runs)
+	if err != nil {
+		return err
+	}
+	led, err := gatherFrom(dirs, isCopy)
+	if err != nil {
+		return err
+	}
+	if err := led.complete(r.Plan); err != nil {
+		return err
+	}
+	r.Ledger = led
+	r.Stats, err = readStats(dirs)
+	return err
 }

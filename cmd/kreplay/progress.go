@@ -20,6 +20,31 @@ const plainEvery = 5 * time.Second
 // observer prints progress to stderr in the way that --progress asks for, or
 // returns nil where nobody wants to see it. It is called from one goroutine at a time.
 func (a *app) observer() func(replay.Progress) {
+	switch a.progressMode() {
+	case "none":
+		return nil
+	case "tty":
+		return ttyProgress(a.stderr)
+	case "json":
+		return jsonProgress(a.stderr)
+	default:
+		return plainProgress(a.stderr)
+	}
+}
+
+// follower is observer that shows each stage by itself while they settle.
+func (a *app) follower() func(replay.Progress) {
+	show := a.observer()
+	switch a.progressMode() {
+	case "tty":
+		return tableProgress(a.stderr, show)
+	case "plain":
+		return linesProgress(a.stderr, show)
+	}
+	return show
+}
+
+func (a *app) progressMode() string {
 	mode := a.progress
 	if a.quiet {
 		mode = "none"
@@ -30,16 +55,7 @@ func (a *app) observer() func(replay.Progress) {
 			mode = "tty"
 		}
 	}
-	switch mode {
-	case "none":
-		return nil
-	case "tty":
-		return ttyProgress(a.stderr)
-	case "json":
-		return jsonProgress(a.stderr)
-	default:
-		return plainProgress(a.stderr)
-	}
+	return mode
 }
 
 func ttyProgress(w io.Writer) func(replay.Progress) {
@@ -75,6 +91,7 @@ func plainProgress(w io.Writer) func(replay.Progress) {
 func jsonProgress(w io.Writer) func(replay.Progress) {
 	var last time.Duration
 	var meter meter
+	stages := stageMeters{}
 	out := json.NewEncoder(w)
 	return func(p replay.Progress) {
 		if p.Elapsed < last {
@@ -111,9 +128,10 @@ func jsonProgress(w io.Writer) func(replay.Progress) {
 			SlipMS           float64      `json:"slip_p99_ms"`
 			ElapsedMS        int64        `json:"elapsed_ms"`
 			LeftMS           int64        `json:"left_ms"`
+			Stages           []stageJSON  `json:"stages,omitempty"`
 			Final            bool         `json:"final"`
 			Streams          []part       `json:"streams,omitempty"` // where there are several
-		}{p.Phase, p.Done, p.Total, p.Bytes, p.Refused, p.Unknown, meter.rate(p), p.Wanted, p.Throttled, p.Hottest, float64(p.Slip.Microseconds()) / 1000, p.Elapsed.Milliseconds(), remaining(p).Milliseconds(), p.Final, streams})
+		}{p.Phase, p.Done, p.Total, p.Bytes, p.Refused, p.Unknown, meter.rate(p), p.Wanted, p.Throttled, p.Hottest, float64(p.Slip.Microseconds()) / 1000, p.Elapsed.Milliseconds(), remaining(p).Milliseconds(), stages.json(p, time.Now()), p.Final, streams})
 	}
 }
 
@@ -155,8 +173,11 @@ func (m *meter) line(p replay.Progress, bar string) string {
 	case replay.PhasePlan:
 		return fmt.Sprintf("plan    %s%3.0f%%  %s of %s records  %s records/s%s", bar, percent(p), report.Count(p.Done), report.Count(p.Total), report.Count(uint64(rate)), left(p))
 	case replay.PhaseSettle:
-		return fmt.Sprintf("settle  waiting until nothing new has come, %s", round(p.Elapsed))
+		return fmt.Sprintf("settle  %s%3.0f%%  %s of %s records are there  %s", bar, percent(p), report.Count(p.Done), report.Count(p.Total), round(p.Elapsed))
 	case replay.PhaseVerify:
+		if len(p.Stages) > 0 {
+			return fmt.Sprintf("verify  %s%3.0f%%  %s of %s records are there  %s", bar, percent(p), report.Count(p.Done), report.Count(p.Total), round(p.Elapsed))
+		}
 		return fmt.Sprintf("verify  %s%3.0f%%  %.1f of %.1f MB read  %.1f MB/s%s",
 			bar, percent(p), float64(p.Done)/1e6, float64(p.Total)/1e6, rate/1e6, left(p))
 	}

@@ -2,24 +2,32 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"kreplay/pkg/report"
 	"kreplay/replay"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
 	var out outputFlags
 	var stages []string
-	var quiet, most time.Duration
+	cfg := replay.VerifyConfig{Engine: engine, Open: a.openPlace}
 	c := &cobra.Command{
 		Use: "verify RUN...", Short: "Account for a run: what was delivered, lost, duplicated, changed",
 		Long: `Account for a run directory, here or in S3. Reads the stages again each time and may be repeated.
 The run directories of many workers, or a folder or prefix that holds them as worker-1, worker-2, …,
 are one run: one account, one report, one exit code. Workers that are absent are named. The report
 is left in the first RUN.
+Objects are read while the stages settle, each once. Before anything is held against the pipeline they
+are listed once more, all of a stage if it is partitioned by time.
 The copy of a run in S3 lags a few seconds behind while the run goes on. When the machine of a run
 was lost, nothing is known of what it sent since: such records are undecided, not missing.`,
 		Example: "  kreplay verify runs/20261123-101500-3fa9c1 --stage raw=/mnt/lake/raw\n" +
@@ -42,9 +50,17 @@ was lost, nothing is known of what it sent since: such records are undecided, no
 			for i, w := range where {
 				runs[i] = w.dir
 			}
-			res, err := replay.Verify(c.Context(), replay.VerifyConfig{
-				Dir: runs[0], Runs: runs, Copy: inS3(args[0]), Stages: paths, Quiet: quiet, Max: most, Engine: engine, Observe: a.observer(), Open: a.openPlace,
-			})
+			cfg.Dir, cfg.Runs, cfg.Copy, cfg.Stages, cfg.Observe = runs[0], runs, inS3(args[0]), paths, a.observer()
+			if cfg.Previous, err = readReport(cfg.Dir); err != nil {
+				return err
+			}
+			if cfg.Follow {
+				if cfg.Copy {
+					return usagef("--follow %s: a copy in S3 lags behind the push; follow the run directory itself, where the push runs", args[0])
+				}
+				cfg.Observe = a.follower()
+			}
+			res, err := replay.Verify(c.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -53,9 +69,28 @@ was lost, nothing is known of what it sent since: such records are undecided, no
 	}
 	out.add(c)
 	c.Flags().StringArrayVar(&stages, "stage", nil, "where a stage lies, as NAME=DIR or NAME=s3://BUCKET/PREFIX (repeatable; default: as pushed)")
-	c.Flags().DurationVar(&quiet, "quiet-for", 0, "a stage has settled when nothing new came for this long (settle.quiet)")
-	c.Flags().DurationVar(&most, "max-wait", 0, "wait no longer than this (settle.max)")
+	c.Flags().DurationVar(&cfg.Quiet, "quiet-for", 0, "a stage has settled when nothing new came for this long (settle.quiet)")
+	c.Flags().DurationVar(&cfg.Max, "max-wait", 0, "wait no longer than this (settle.max)")
+	c.Flags().BoolVar(&cfg.Follow, "follow", false, "show the stages filling, also while the push goes on; ends with the verdict when they have settled")
+	c.Flags().BoolVar(&cfg.Afresh, "afresh", false, "read all objects, also those that an earlier verify of the run had read")
+	c.Flags().BoolVar(&cfg.Everywhere, "everywhere", false, "list all of a stage that is partitioned by time, not only the folders of the run's time")
 	return c
+}
+
+// readReport reads what the run's last verify reported; nil: there was none.
+func readReport(dir string) (*report.Report, error) {
+	text, err := os.ReadFile(filepath.Join(dir, reportFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := &report.Report{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("%s: %w; remove it to verify without what was reported before", filepath.Join(dir, reportFile), err)
+	}
+	return r, nil
 }
 
 // fetchRuns finds the runs that arguments name, all of them here or all in S3.

@@ -54,9 +54,10 @@ func (a *Account) Close() error {
 	return a.places.close()
 }
 
-// See counts one row that Identify has judged. Where the place of the row can not be
+// See counts one row that Identify has judged, and says whether its record had all
+// its rows before. Where the place of the row can not be
 // kept because of the disk, Settle and Save say so.
-func (a *Account) See(m generate.Match, at Place) {
+func (a *Account) See(m generate.Match, at Place) (extra bool) {
 	switch m.Kind {
 	case generate.Foreign:
 		a.foreign.Add(1)
@@ -64,10 +65,11 @@ func (a *Account) See(m generate.Match, at Place) {
 		a.strange.Add(1)
 		a.keep(a.strangerIndex(m.User), m, at)
 	case generate.Planned:
-		if extra := a.counts.add(m.User, m.Event, m.Intact); extra || !m.Intact {
+		if extra = a.counts.add(m.User, m.Event, m.Intact); extra || !m.Intact {
 			a.keep(a.plan.Index(m.User, m.Event), m, at)
 		}
 	}
+	return extra
 }
 
 // strangerIndex puts strangers behind all that is planned.

@@ -21,6 +21,8 @@ var (
 	ErrNotExist = fs.ErrNotExist
 	// ErrKey is wrapped when a key cannot name an object; see CheckKey.
 	ErrKey = errors.New("not an object key")
+	// ErrReplaced is wrapped when an object was replaced while it was read.
+	ErrReplaced = errors.New("replaced while it was read")
 	// ErrDone is wrapped by a Writer that was closed or aborted before.
 	ErrDone = errors.New("object already closed or aborted")
 )
@@ -30,6 +32,7 @@ type Info struct {
 	Key      string    // full key, elements joined with '/'
 	Size     int64     // stored bytes
 	Modified time.Time // when the object was published
+	ETag     string    // another one means that what lies under Key was replaced; never empty
 }
 
 // Store holds objects by key. All methods may be called concurrently, and by

@@ -125,10 +125,16 @@ func (w *walk) entry(key string, e fs.DirEntry) error {
 	case !info.Mode().IsRegular():
 		return nil
 	}
-	if !w.yield(object.Info{Key: key, Size: info.Size(), Modified: info.ModTime()}, nil) {
+	if !w.yield(object.Info{Key: key, Size: info.Size(), Modified: info.ModTime(), ETag: etag(info)}, nil) {
 		return errStop
 	}
 	return nil
+}
+
+// etag is made of what changes when a file is written or replaced: its size,
+// its time, and, where the system tells it, its inode.
+func etag(info fs.FileInfo) string {
+	return fmt.Sprintf("%x-%x-%x", info.Size(), info.ModTime().UnixNano(), inode(info))
 }
 
 // entries returns the names of a directory in the order of the keys below them.

@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) object.Store) {
 		{"nothing shows before close", hidden},
 		{"abort leaves nothing", abort},
 		{"replaced as a whole", replace},
+		{"a replacement has another ETag", tagged},
 		{"listed in key order", order},
 		{"a listing can stop and start again", stop},
 		{"absent is ErrNotExist", absent},
@@ -172,6 +173,29 @@ func replace(t *testing.T, s object.Store) {
 	}
 	if got, err := io.ReadAll(r); err != nil || string(got) != "old" {
 		t.Errorf("reader opened before: got %q, %v, want old", got, err)
+	}
+}
+
+// tagged also replaces an object by one of the same size within the same second.
+func tagged(t *testing.T, s object.Store) {
+	tag := func() string {
+		for info, err := range s.List(t.Context(), "k") {
+			if err != nil || info.ETag == "" {
+				t.Fatalf("list: %+v, %v, want an ETag", info, err)
+			}
+			return info.ETag
+		}
+		t.Fatal("k is not listed")
+		return ""
+	}
+	Put(t, s, "k", []byte("old"))
+	old := tag()
+	if again := tag(); again != old {
+		t.Errorf("ETag %q, then %q, of the same object", old, again)
+	}
+	Put(t, s, "k", []byte("new"))
+	if young := tag(); young == old {
+		t.Errorf("ETag %q before and after it was replaced", old)
 	}
 }
 

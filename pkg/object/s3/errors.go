@@ -68,7 +68,7 @@ func (s *Store) explain(ctx context.Context, verb, key string, err error) error 
 	case code == "NoSuchBucket":
 		return fmt.Errorf("s3: %s %s: bucket %q does not exist at %s; check its name and --endpoint-url: %w", verb, what, s.place.bucket, s.place.where(), ErrNoBucket)
 	case status == http.StatusPreconditionFailed:
-		return fmt.Errorf("s3: %s %s: it was replaced while it was read; try again", verb, what)
+		return fmt.Errorf("s3: %s %s: it was %w; try again", verb, what, object.ErrReplaced)
 	case code == "NoSuchKey", status == http.StatusNotFound && code != "NoSuchUpload":
 		return fmt.Errorf("s3: %s: %w", what, object.ErrNotExist)
 	case refusals[code]:

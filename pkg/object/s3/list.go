@@ -90,5 +90,5 @@ func (l *listing) object(o *types.Object) (more bool, err error) {
 	if err := object.CheckKey(key); err != nil {
 		return false, fmt.Errorf("%w; leave it out with a longer prefix, or rename it", err)
 	}
-	return l.yield(object.Info{Key: key, Size: size, Modified: aws.ToTime(o.LastModified)}, nil), nil
+	return l.yield(object.Info{Key: key, Size: size, Modified: aws.ToTime(o.LastModified), ETag: aws.ToString(o.ETag)}, nil), nil
 }

@@ -1,0 +1,476 @@
+package replay_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"kreplay/pkg/account"
+	"kreplay/pkg/generate"
+	"kreplay/pkg/object"
+	"kreplay/pkg/object/s3"
+	"kreplay/pkg/report"
+	"kreplay/replay"
+)
+
+// scripted is a store whose objects come and go at given times.
+type scripted struct {
+	mu     sync.Mutex
+	script []episode
+	opened map[string]int // by key and ETag
+	lists  []string       // prefixes
+	fail   error          // of every listing
+	slow   time.Duration  // an object takes so long
+}
+
+// episode is an object that is there from a time on; one with the same key that
+// begins later takes its place.
+type episode struct {
+	key      string
+	data     string
+	from     time.Time
+	modified time.Time // zero: from
+	unlisted int       // it does not show in so many listings
+}
+
+func (e episode) info() object.Info {
+	at := e.modified
+	if at.IsZero() {
+		at = e.from
+	}
+	return object.Info{Key: e.key, Size: int64(len(e.data)), Modified: at, ETag: fmt.Sprintf("%d-%d", e.from.UnixNano(), len(e.data))}
+}
+
+func (s *scripted) now() map[string]episode {
+	there := map[string]episode{}
+	for _, e := range s.script {
+		if old, ok := there[e.key]; !e.from.After(time.Now()) && len(s.lists) > e.unlisted && (!ok || e.from.After(old.from)) {
+			there[e.key] = e
+		}
+	}
+	return there
+}
+
+func (s *scripted) List(_ context.Context, prefix string) iter.Seq2[object.Info, error] {
+	return func(yield func(object.Info, error) bool) {
+		s.mu.Lock()
+		s.lists = append(s.lists, prefix)
+		there, fail := s.now(), s.fail
+		s.mu.Unlock()
+		if fail != nil {
+			yield(object.Info{}, fail)
+			return
+		}
+		keys := []string{}
+		for key := range there {
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		for _, key := range keys {
+			if strings.HasPrefix(key, prefix) && !yield(there[key].info(), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *scripted) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	select {
+	case <-time.After(s.slow):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.now()[key]
+	if !ok {
+		return nil, object.ErrNotExist
+	}
+	if s.opened == nil {
+		s.opened = map[string]int{}
+	}
+	s.opened[key+" "+e.info().ETag]++
+	return io.NopCloser(strings.NewReader(e.data)), nil
+}
+
+func (s *scripted) Create(context.Context, string) (object.Writer, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (s *scripted) most() (n int) {
+	for _, times := range s.opened {
+		n = max(n, times)
+	}
+	return n
+}
+
+// acked is a run of the smoke scenario whose stages tests script.
+type acked struct {
+	rejecting
+	ended  time.Time
+	rows   []string
+	resume bool // a verify goes on from the one before
+}
+
+func pushAcked(t *testing.T, users int, set ...string) acked {
+	t.Helper()
+	p := acked{rejecting: pushSlice(t, users, generate.Slice{}, set...)}
+	p.ended = p.after(t, time.Hour).Ledger.Ended
+	for _, r := range p.recs {
+		p.rows = append(p.rows, string(bytes.TrimSpace(r.Data)))
+	}
+	return p
+}
+
+// outcome is what one verify found, without what depends on the order of reading.
+type outcome struct {
+	Verdict report.Verdict
+	States  account.States
+	Rows    uint64
+	Damaged uint64
+	Away    uint64
+	Dups    uint64
+	Names   []string
+	Reasons []string
+}
+
+func outcomeOf(res *replay.Result) outcome {
+	rep, raw := res.Report(), res.Stages[0]
+	o := outcome{rep.Verdict, raw.Tally.States, raw.Tally.Rows, raw.Tally.Damaged, raw.Misplaced, raw.Tally.Duplicates(), nil, rep.Reasons}
+	for _, d := range res.Samples {
+		name := fmt.Sprintf("%s %s %v %s", d.Stage, d.Kind, d.ID, d.Charge)
+		if d.Kind == account.KindRejected || d.Kind == account.KindDamaged {
+			name += fmt.Sprint(d.Object, d.Offset)
+		}
+		o.Names = append(o.Names, name)
+	}
+	slices.Sort(o.Names)
+	return o
+}
+
+// in runs verify in fake time, some time after the push.
+func (p *acked) in(t *testing.T, after time.Duration, cfg replay.VerifyConfig, raw, dlq *scripted) (res *replay.Result, err error) {
+	t.Helper()
+	cfg.Dir, cfg.Samples, cfg.Afresh = p.run, 1<<20, cfg.Afresh || !p.resume
+	cfg.Open = func(_ context.Context, path string) (object.Store, io.Closer, error) {
+		if path == p.dlq {
+			return dlq, io.NopCloser(nil), nil
+		}
+		return raw, io.NopCloser(nil), nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(p.ended.Add(after)))
+		res, err = replay.Verify(t.Context(), cfg)
+	})
+	return res, err
+}
+
+const quiet = 10 * time.Second
+
+// drawLake scripts a lake and an error stage with faults: objects that come at
+// most the quiet time after each other, some of them replaced.
+func drawLake(t *rapid.T, p *acked) (raw, dlq *scripted, replaced int) {
+	raw, dlq = &scripted{}, &scripted{}
+	at := p.ended
+	for i, rest := 0, p.rows; len(rest) > 0; i++ {
+		n := min(rapid.IntRange(1, 40).Draw(t, "rows"), len(rest))
+		var lines []string
+		for _, row := range rest[:n] {
+			switch rapid.IntRange(0, 19).Draw(t, "fault") {
+			case 0:
+			case 1:
+				lines = append(lines, row, row)
+			case 2:
+				lines = append(lines, strings.Replace(row, `"log_type"`, `"log_tYpe"`, 1))
+			case 3:
+				dlq.script = append(dlq.script, episode{key: fmt.Sprint(len(dlq.script)), data: errorRecord(row), from: at})
+			case 4:
+				lines = append(lines, row[:len(row)/2])
+			default:
+				lines = append(lines, row)
+			}
+		}
+		rest = rest[n:]
+		e := episode{key: fmt.Sprintf("%03d", rapid.IntRange(0, 999).Draw(t, "key")) + fmt.Sprint(i), data: strings.Join(lines, "\n"), from: at}
+		raw.script = append(raw.script, e)
+		if at = at.Add(time.Duration(rapid.Int64Range(0, int64(quiet)-1).Draw(t, "gap"))); rapid.IntRange(0, 9).Draw(t, "replace") == 0 {
+			replaced++
+			e.from, e.data = at, e.data+"\n"+rapid.SampledFrom(p.rows).Draw(t, "new")
+			raw.script = append(raw.script, e)
+		}
+	}
+	return raw, dlq, replaced
+}
+
+// Objects that come in whatever batches at whatever moments give the account of
+// one scan at the end, and each is opened once unless one was replaced.
+func TestReadAsTheyComeIsReadAtTheEnd(t *testing.T) {
+	p := pushAcked(t, 3)
+	rapid.Check(t, func(rt *rapid.T) {
+		raw, dlq, replaced := drawLake(rt, &p)
+		after := time.Duration(rapid.Int64Range(0, int64(5*quiet)).Draw(rt, "after"))
+		cfg := replay.VerifyConfig{Quiet: quiet, Max: time.Hour, Workers: rapid.IntRange(1, 4).Draw(rt, "workers")}
+		res, err := p.in(t, after, cfg, raw, dlq)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		opened := raw.most()
+		end, err := p.in(t, 2*time.Hour, cfg, raw, dlq)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if diff := cmp.Diff(outcomeOf(end), outcomeOf(res)); diff != "" {
+			rt.Fatalf("at the end (-), as they came (+):\n%s", diff)
+		}
+		if opened > 1+replaced {
+			rt.Fatalf("an object was opened %d times, %d were replaced", opened, replaced)
+		}
+		if !res.Stages[0].Settled || !res.Stages[1].Settled {
+			rt.Fatal("not settled")
+		}
+	})
+}
+
+// half is a lake in which the second half of the rows comes later.
+func (p *acked) half(later time.Duration) *scripted {
+	n := len(p.rows) / 2
+	return &scripted{script: []episode{
+		{key: "a", data: strings.Join(p.rows[:n], "\n"), from: p.ended},
+		{key: "b", data: strings.Join(p.rows[n:], "\n"), from: p.ended.Add(later)},
+	}}
+}
+
+// An object that was replaced after it had been read is not counted twice; the
+// account is started afresh and a note says so.
+func TestReplacedObjectIsReadAfresh(t *testing.T) {
+	p := pushAcked(t, 2)
+	raw := p.half(3 * time.Second)
+	raw.script = append(raw.script, episode{key: "a", data: raw.script[0].data + "\n" + p.rows[0], from: p.ended.Add(7 * time.Second)})
+	res, err := p.in(t, 0, replay.VerifyConfig{Quiet: 5 * time.Second, Max: time.Hour}, raw, &scripted{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tally := res.Stages[0].Tally
+	if notes := strings.Join(res.Notes, "; "); tally.Delivered != 80 || tally.Duplicates() != 1 || !strings.Contains(notes, "raw: a was replaced after it had been read: its account was started afresh") {
+		t.Errorf("%d delivered, %d duplicates, notes %q; want 80, 1, a note on a", tally.Delivered, tally.Duplicates(), notes)
+	}
+	if raw.most() > 2 {
+		t.Errorf("opened %v, want none more than twice", raw.opened)
+	}
+}
+
+// A stage that changes for ever proves nothing, and is given up.
+func TestAlwaysReplacedIsInconclusive(t *testing.T) {
+	p := pushAcked(t, 2)
+	raw := p.half(0)
+	for i := range 5000 {
+		raw.script = append(raw.script, episode{key: "a", data: raw.script[0].data, from: p.ended.Add(time.Duration(i) * time.Second)})
+	}
+	res, err := p.in(t, 0, replay.VerifyConfig{Quiet: 5 * time.Second, Max: time.Minute}, raw, &scripted{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep := res.Report(); rep.Verdict != report.Pass && rep.Verdict != report.Inconclusive {
+		t.Errorf("%s %q", rep.Verdict, rep.Reasons)
+	}
+}
+
+// Who does not wait until all has come learns nothing.
+func TestImpatientWaitIsInconclusive(t *testing.T) {
+	p := pushAcked(t, 2)
+	res, err := p.in(t, 0, replay.VerifyConfig{Quiet: time.Minute, Max: 30 * time.Second}, p.half(40*time.Second), &scripted{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep := res.Report()
+	if s := res.Stages[0]; rep.Verdict != report.Inconclusive || s.Tally.InFlight != 40 || s.Tally.Missing != 0 || s.Settled {
+		t.Errorf("%s %q, %+v; want inconclusive, 40 in flight", rep.Verdict, rep.Reasons, s.Tally.States)
+	}
+}
+
+// What cannot be listed proves nothing about the pipeline, and says why.
+func TestForbiddenStageIsInconclusive(t *testing.T) {
+	p := pushAcked(t, 2)
+	raw := p.half(0)
+	raw.fail = errors.New("access is denied: s3:ListBucket")
+	res, err := p.in(t, time.Minute, replay.VerifyConfig{Quiet: time.Second, Max: time.Minute}, raw, &scripted{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep := res.Report(); rep.Verdict != report.Inconclusive || !strings.Contains(rep.Reasons[0], raw.fail.Error()) || res.Stages[0].Tally.Missing != 0 {
+		t.Errorf("%s %q; want inconclusive, and why", rep.Verdict, rep.Reasons)
+	}
+}
+
+// What comes after the stage was judged is neither lost nor a duplicate, and the
+// report says that it was late.
+func TestLateObjectsAreJudgedAnew(t *testing.T) {
+	p := pushAcked(t, 2)
+	for name, max := range map[string]time.Duration{"in time": time.Hour, "when the time to wait is over": time.Nanosecond} {
+		raw := p.half(time.Second)
+		raw.script[1].unlisted = 1
+		res, err := p.in(t, time.Minute, replay.VerifyConfig{Quiet: 5 * time.Second, Max: max}, raw, &scripted{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(res.Report().Notes, "; ")
+		if rep := res.Report(); rep.Verdict != report.Pass || res.Total != 0 || raw.most() != 1 {
+			t.Errorf("%s: %s %q, %d differences, opened %v; want pass, none, once each", name, rep.Verdict, rep.Reasons, res.Total, raw.opened)
+		}
+		if want := "raw: 1 objects came after the stage had been quiet for 5s; 40 records that were missing then are delivered"; !strings.Contains(notes, want) {
+			t.Errorf("%s: notes %q, want %q", name, notes, want)
+		}
+	}
+}
+
+// A deliverer that starts again and writes its last object once more has made
+// duplicates, and lost nothing.
+func TestRestartedDelivererMakesDuplicates(t *testing.T) {
+	p := pushAcked(t, 2)
+	raw := p.half(3 * time.Second)
+	again := raw.script[1]
+	again.key, again.from = "b-again", p.ended.Add(9*time.Second)
+	raw.script = append(raw.script, again)
+	res, err := p.in(t, 0, replay.VerifyConfig{Quiet: quiet, Max: time.Hour}, raw, &scripted{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := res.Stages[0].Tally; s.Delivered != 80 || s.Pipeline != 40 || s.Missing != 0 {
+		t.Errorf("%d delivered, %d duplicates by the pipeline, %d missing; want 80, 40, 0", s.Delivered, s.Pipeline, s.Missing)
+	}
+}
+
+// The guard stops at what is missing in the end, not at what is late.
+func TestGuardWaitsForWhatIsLate(t *testing.T) {
+	p := pushAcked(t, 2, "guard.missing=10")
+	raw := p.half(time.Second)
+	raw.script[1].unlisted = 1
+	cfg := replay.VerifyConfig{Quiet: 5 * time.Second, Max: time.Hour}
+	if res, err := p.in(t, time.Minute, cfg, raw, &scripted{}); err != nil || res.Report().Verdict != report.Pass {
+		t.Errorf("late: %v, want pass", err)
+	}
+	raw.script[1].unlisted = 1000
+	if _, err := p.in(t, time.Minute, cfg, raw, &scripted{}); !errors.Is(err, replay.ErrGuard) {
+		t.Errorf("missing: %v, want ErrGuard", err)
+	}
+}
+
+// Only the folders of the run's time are listed, unless something is missing
+// there; what was there before the run is not read at all.
+func TestOnlyTheRunsFoldersAreListed(t *testing.T) {
+	p := pushAcked(t, 2, "stages.raw.path=x", "stages.raw.partition=dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/", "expect.delivery.misplaced=40")
+	folder := p.ended.UTC().Format("dt=2006-01-02/hour=15/")
+	n := len(p.rows) / 2
+	lake := func(second string) *scripted {
+		return &scripted{script: []episode{
+			{key: folder + "a", data: strings.Join(p.rows[:n], "\n"), from: p.ended},
+			{key: second, data: strings.Join(p.rows[n:], "\n"), from: p.ended},
+			{key: folder + "old", data: p.rows[0], from: p.ended.Add(-time.Hour)},
+			{key: "dt=2020-01-01/hour=00/x", data: p.rows[0], from: p.ended.Add(-time.Hour)},
+		}}
+	}
+	cfg := replay.VerifyConfig{Quiet: 5 * time.Second, Max: time.Hour}
+	for _, test := range []struct {
+		name, second string
+		everywhere   bool
+		wide         bool
+		misplaced    uint64
+		note         string
+	}{
+		{"all in place", folder + "b", false, false, 0, "raw: only the "},
+		{"some elsewhere", "dt=2020-01-01/hour=01/y", false, true, 40, "the rest was listed too: 1 objects of its time are there"},
+		{"everywhere", folder + "b", true, true, 0, "raw: 2 objects of before the run were left out"},
+	} {
+		raw := lake(test.second)
+		cfg.Everywhere = test.everywhere
+		res, err := p.in(t, time.Minute, cfg, raw, &scripted{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(res.Notes, "; ")
+		s := res.Stages[0]
+		if rep := res.Report(); rep.Verdict != report.Pass || s.Misplaced != test.misplaced || s.Tally.Rows != 80 || !strings.Contains(notes, test.note) {
+			t.Errorf("%s: %s %q, %d misplaced, %d rows, notes %q; want pass, %d, 80, %q", test.name, rep.Verdict, rep.Reasons, s.Misplaced, s.Tally.Rows, notes, test.misplaced, test.note)
+		}
+		if wide := slices.Contains(raw.lists, ""); wide != test.wide || raw.most() != 1 {
+			t.Errorf("%s: listed %q, opened %v", test.name, raw.lists, raw.opened)
+		}
+	}
+}
+
+// A verify says how many of those that the one before missed have come since.
+func TestVerifyComparesWithTheOneBefore(t *testing.T) {
+	p := pushAcked(t, 2)
+	raw := p.half(time.Hour)
+	cfg := replay.VerifyConfig{Quiet: time.Second, Max: time.Minute}
+	res, err := p.in(t, time.Minute, cfg, raw, &scripted{})
+	if err != nil || res.Stages[0].Tally.Missing != 40 {
+		t.Fatalf("%v, %+v", err, res)
+	}
+	before := res.Report()
+	raw.script[1].data = strings.Join(p.rows[len(p.rows)-30:], "\n")
+	cfg.Previous = &before
+	if res, err = p.in(t, 2*time.Hour, cfg, raw, &scripted{}); err != nil {
+		t.Fatal(err)
+	}
+	if notes, want := strings.Join(res.Notes, "; "), "raw: of 40 records that were missing or in flight when it was last verified, 30 have arrived since"; !strings.Contains(notes, want) {
+		t.Errorf("notes %q, want %q", notes, want)
+	}
+}
+
+// A folder that cannot be opened, a bucket that may not be listed and an object
+// that may not be read prove nothing: the reason is told.
+func TestDeniedIsInconclusive(t *testing.T) {
+	p := pushAcked(t, 2)
+	const listing = `<ListBucketResult><Contents><Key>raw/a</Key><Size>9</Size><ETag>"1"</ETag><LastModified>2100-01-01T00:00:00Z</LastModified></Contents></ListBucketResult>`
+	for name, test := range map[string]struct {
+		list bool
+		want string
+	}{"list": {false, "access is not allowed (AccessDenied); the role needs s3:ListBucket"}, "read": {true, "s3: read s3://lake/raw/a: access is not allowed"}} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if test.list && r.URL.Query().Has("list-type") {
+				fmt.Fprint(w, listing)
+				return
+			}
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `<Error><Code>AccessDenied</Code><Message>no</Message></Error>`)
+		}))
+		open := func(_ context.Context, path string) (object.Store, io.Closer, error) {
+			if path == p.dlq {
+				return &scripted{}, io.NopCloser(nil), nil
+			}
+			s, err := s3.New(sdkConfig(server.URL), "s3://lake/raw", s3.Options{})
+			return s, s, err
+		}
+		res, err := replay.Verify(t.Context(), replay.VerifyConfig{Dir: p.run, Quiet: time.Nanosecond, Max: time.Second, Open: open})
+		server.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep := res.Report()
+		if rep.Verdict != report.Inconclusive || !strings.Contains(strings.Join(rep.Reasons, "; "), test.want) || res.Stages[0].Tally.Missing != 0 {
+			t.Errorf("%s: %s %q; want inconclusive, %q", name, rep.Verdict, rep.Reasons, test.want)
+		}
+	}
+	if err := os.Remove(p.raw); err != nil {
+		t.Fatal(err)
+	}
+	if rep := p.verify(t).Report(); rep.Verdict != report.Inconclusive || !strings.Contains(strings.Join(rep.Reasons, "; "), "raw: the stage could not be read: dir: ") {
+		t.Errorf("folder: %s %q; want inconclusive, and why", rep.Verdict, rep.Reasons)
+	}
+}

@@ -1,0 +1,208 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kreplay/pkg/lake"
+	"kreplay/pkg/object"
+)
+
+// A source is where the rows of a stage come from. Its methods are called one
+// at a time; the sources of several stages are polled side by side.
+type source interface {
+	// poll reads what has come since the last poll. An error says that the stage
+	// cannot be read; the source is not polled again then.
+	poll(ctx context.Context) (news, error)
+	// forget makes the next poll read everything anew.
+	forget()
+	// widen makes the polls look for rows also where none belong; false: there is
+	// no such place, or they do already.
+	widen() bool
+	io.Closer
+}
+
+// news is what a poll found.
+type news struct {
+	asked  time.Time // when the source was asked; what came later is not in the news
+	came   int       // objects read
+	newest time.Time // when the newest came of all that were ever read; zero: nothing was
+	// changed says why what was read is not what is there; all has to be read
+	// again. Empty: it is.
+	changed string
+}
+
+// objects is the source of a stage that lies in a store. An object is read when
+// it is listed for the first time.
+type objects struct {
+	store  object.Store
+	closer io.Closer
+	since  time.Time                    // objects that were there before hold nothing of the run
+	within []string                     // prefixes of keys that are another stage's
+	window func(now time.Time) []string // prefixes below which rows belong; nil: anywhere
+	pool   chan struct{}                // bounds the objects read at a time, of all stages
+	read   func(context.Context, object.Info) error
+
+	// due, if set, says now and then that what was read is to be saved, which save
+	// does while nothing is read.
+	due  func() bool
+	save func() error
+
+	seen   lake.Seen
+	torn   bool // an object was read in part: what was read is of no use
+	newest time.Time
+	wide   bool
+	there  inventory // as of the last poll
+}
+
+// inventory is what a listing found.
+type inventory struct {
+	objects int   // of the run's time
+	older   int   // objects of before
+	bytes   int64 // of the run's objects, as stored
+	folders int   // listed; 0: all of them
+}
+
+func (o *objects) poll(ctx context.Context) (news, error) {
+	n := news{asked: time.Now()}
+	there := inventory{}
+	g, within := errgroup.WithContext(ctx)
+	reading, stop := graceful(ctx, within)
+	defer stop()
+	var busy sync.WaitGroup
+	listing := o.list(within, &there, func(info object.Info) error {
+		fresh, replaced := o.seen.Look(info)
+		switch {
+		case replaced:
+			n.changed = info.Key + " was replaced after it had been read"
+			return errChanged
+		case !fresh:
+			return nil
+		}
+		if within.Err() != nil {
+			return context.Cause(within)
+		}
+		select {
+		case o.pool <- struct{}{}:
+		case <-within.Done():
+			return context.Cause(within)
+		}
+		if o.due != nil && o.due() {
+			busy.Wait()
+			if err := o.saveUnless(within); err != nil {
+				<-o.pool
+				return err
+			}
+		}
+		o.seen.Add(info)
+		n.came++
+		if info.Modified.After(o.newest) {
+			o.newest = info.Modified
+		}
+		busy.Add(1)
+		g.Go(func() error {
+			defer func() { <-o.pool; busy.Done() }()
+			return o.read(reading, info)
+		})
+		return nil
+	})
+	err := g.Wait()
+	o.torn = o.torn || err != nil
+	n.newest = o.newest
+	switch {
+	case errors.Is(err, object.ErrReplaced):
+		n.changed = err.Error()
+	case err != nil:
+		return n, err
+	case errors.Is(listing, errChanged):
+	case listing != nil:
+		return n, fmt.Errorf("list: %w", listing)
+	case there.objects < o.seen.Len():
+		n.changed = fmt.Sprintf("%d objects that had been read are gone", o.seen.Len()-there.objects)
+	}
+	o.there = there
+	return n, nil
+}
+
+// saveUnless saves, if what is being read is not given up already.
+func (o *objects) saveUnless(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return o.save()
+}
+
+// readGrace is how long the objects that are being read have to end when they are
+// asked to stop: an object read in part makes all that was read useless.
+const readGrace = 5 * time.Second
+
+// graceful is the context of readers: done with within, but a grace later where
+// that is because of ctx.
+func graceful(ctx, within context.Context) (reading context.Context, stop func()) {
+	reading, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unwatch := context.AfterFunc(within, func() {
+		if ctx.Err() != nil {
+			_ = sleep(reading, readGrace)
+		}
+		cancel(context.Cause(within))
+	})
+	return reading, func() { unwatch(); cancel(nil) }
+}
+
+// errChanged ends a listing whose objects have to be read again.
+var errChanged = errors.New("changed")
+
+// list visits the objects that may hold rows of the run.
+func (o *objects) list(ctx context.Context, there *inventory, visit func(object.Info) error) error {
+	prefixes := []string{""}
+	if o.window != nil && !o.wide {
+		prefixes = o.window(time.Now())
+		there.folders = len(prefixes)
+	}
+	for _, prefix := range prefixes {
+		for info, err := range o.store.List(ctx, prefix) {
+			switch {
+			case err != nil:
+				return err
+			case o.elsewhere(info.Key):
+				continue
+			case info.Modified.Before(o.since):
+				there.older++
+				continue
+			}
+			there.objects++
+			there.bytes += info.Size
+			if err := visit(info); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// elsewhere says whether an object belongs to a stage that lies within this one.
+func (o *objects) elsewhere(key string) bool {
+	for _, prefix := range o.within {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *objects) forget() { o.seen, o.newest, o.torn = lake.Seen{}, time.Time{}, false }
+
+func (o *objects) widen() bool {
+	narrow := o.window != nil && !o.wide
+	o.wide = true
+	return narrow
+}
+
+func (o *objects) Close() error { return o.closer.Close() }
