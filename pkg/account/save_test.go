@@ -182,6 +182,11 @@ func TestAnotherRunsStateIsRefused(t *testing.T) {
 	if _, err := restored(t, other, state(t, plan)); !errors.Is(err, ErrState) {
 		t.Errorf("state of another plan: %v, want ErrState", err)
 	}
+	run := *plan // the same content, sent again
+	run.Tag++
+	if _, err := restored(t, &run, state(t, plan)); !errors.Is(err, ErrState) {
+		t.Errorf("state of another run: %v, want ErrState", err)
+	}
 	var b bytes.Buffer
 	if err := NewRejects(plan).Save(&b); err != nil {
 		t.Fatal(err)
