@@ -153,14 +153,27 @@ func TestMuchThatSpillsIsDense(t *testing.T) {
 	plan := smokePlan(t, 1000)
 	c := newCounters(plan)
 	defer c.close()
+	many := func(user uint32, intact bool) {
+		for range 15 {
+			c.add(user, 0, intact)
+		}
+	}
+	many(7, true) // more than a byte can say, before the page has bytes and behind it
 	for s := range plan.Order(generate.Slice{}) {
 		c.add(s.User, s.Event, s.Event%2 == 0)
 		c.add(s.User, s.Event, true)
 		c.add(s.User, s.Event, true)
 	}
+	many(8, true)
+	many(10, false)
 	for i := range c.table {
-		if p := &c.table[i]; p.more == nil || !p.more.wide || len(p.more.list) != 0 {
-			t.Errorf("page %d: spilled %+v, want all of it in bytes", i, p.more)
+		if p := &c.table[i]; p.more == nil || !p.more.wide || len(p.more.list) > 2 {
+			t.Errorf("page %d: spilled %+v, want bytes, but for two records", i, p.more)
+		}
+	}
+	for user, want := range map[uint32]seen{7: {18, 0}, 8: {18, 0}, 10: {3, 15}} {
+		if got := c.get(user, 0); got != want {
+			t.Errorf("user %d: %+v, want %+v", user, got, want)
 		}
 	}
 	for event, want := range []seen{{3, 0}, {2, 1}, {3, 0}} {

@@ -156,11 +156,36 @@ func TestADamagedStateIsRefused(t *testing.T) {
 	}
 }
 
+// A frame counts in its place only.
+func TestFramesKeepTheirOrder(t *testing.T) {
+	var b bytes.Buffer
+	w := newFrameWriter(&b)
+	for i := range 2 * frameSize {
+		_, _ = w.Write([]byte{byte(i / frameSize)})
+	}
+	if err := w.end(); err != nil {
+		t.Fatal(err)
+	}
+	const whole = frameHeader + frameSize
+	one, two, end := b.Bytes()[:whole], b.Bytes()[whole:2*whole], b.Bytes()[2*whole:]
+	for name, list := range map[string][][]byte{"as written": {one, two, end}, "swapped": {two, one, end}, "one lost": {one, end}, "one twice": {one, one, two, end}} {
+		got, err := io.ReadAll(&frameReader{r: bytes.NewReader(bytes.Join(list, nil))})
+		if ok := err == nil && len(got) == 2*frameSize; ok != (name == "as written") || !ok && !errors.Is(err, errDamaged) {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+}
+
 // A state counts for the plan that it was saved of, and for nothing else.
 func TestAnotherRunsStateIsRefused(t *testing.T) {
 	plan, other := smokePlan(t, 4), smokePlan(t, 4, scheduled)
 	if _, err := restored(t, other, state(t, plan)); !errors.Is(err, ErrState) {
 		t.Errorf("state of another plan: %v, want ErrState", err)
+	}
+	run := *plan // the same content, sent again
+	run.Tag++
+	if _, err := restored(t, &run, state(t, plan)); !errors.Is(err, ErrState) {
+		t.Errorf("state of another run: %v, want ErrState", err)
 	}
 	var b bytes.Buffer
 	if err := NewRejects(plan).Save(&b); err != nil {
