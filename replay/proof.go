@@ -36,7 +36,7 @@ func (t *trial) account(ctx context.Context, folder string) (*accounted, error) 
 	}
 	v := &verifier{
 		cfg: VerifyConfig{Workers: t.cfg.Workers, Observe: t.cfg.Observe}, res: t.res, list: list,
-		stage: t.stage, place: t.place, store: store,
+		stage: t.stage, place: t.place, store: store, rules: t.rules,
 	}
 	for info, err := range store.List(ctx, "") {
 		if err != nil {
@@ -44,7 +44,7 @@ func (t *trial) account(ctx context.Context, folder string) (*accounted, error) 
 		}
 		v.size += info.Size
 	}
-	a := &accounted{acc: account.New(t.res.Plan)}
+	a := &accounted{acc: account.NewOf(t.rules)}
 	a.acc.Folder = t.temp
 	err = errors.Join(v.scan(ctx, a.acc), list.close())
 	a.rows, a.away = list.samples, v.away.Load()
@@ -117,7 +117,7 @@ func (t *trial) finding(d account.Difference, back map[string]string) finding {
 			f.object = from
 		}
 	default:
-		f.class = class{d.ID.User, uint32(t.res.Plan.Cohort(d.ID.User).Program.Class[d.ID.Event])}
+		f.class = class{d.ID.User, t.rules.Class(d.ID.User, d.ID.Event)}
 	}
 	return f
 }

@@ -23,6 +23,8 @@ type verifier struct {
 	rejects *account.Rejects // shared: written by the error stage, then read by the others
 
 	store object.Store
+	rules *generate.Comparer
+	cause generate.Causes
 	ask   *inquiry // nil: nobody asks this stage
 	place partition
 	away  atomic.Uint64 // misplaced rows
@@ -37,7 +39,7 @@ func (v *verifier) run(ctx context.Context) error {
 		v.store = store
 		err = v.settle(ctx)
 	}
-	acc := account.New(v.res.Plan)
+	acc := account.NewOf(v.rules)
 	defer func() { _ = acc.Close() }()
 	acc.Rejects, acc.Folder = v.rejects, v.cfg.Dir
 	if err == nil {
@@ -49,6 +51,7 @@ func (v *verifier) run(ctx context.Context) error {
 	// A stage that cannot be read proves nothing: law 5.
 	v.stage.Err = err
 	v.stage.Misplaced = v.away.Load()
+	v.stage.Causes = &v.cause
 	settled := v.stage.Settled && err == nil
 	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing
 	v.res.Ledger.look(acc)
@@ -131,11 +134,11 @@ func (v *verifier) scan(ctx context.Context, acc *account.Account) error {
 }
 
 func (v *verifier) scanObject(ctx context.Context, info object.Info, acc *account.Account) error {
-	scratch := new(generate.Scratch)
+	scratch := &generate.Scratch{Causes: &v.cause}
 	began := v.res.Ledger.Manifest.Started.Add(-clockSkew)
 	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, began, info.Modified.Add(clockSkew))
 	row := func(r lake.Row) error {
-		m := v.res.Plan.Identify(r.Data, scratch)
+		m := v.rules.Identify(r.Data, formOf(r), scratch)
 		acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
 		if m.Kind != generate.Planned {
 			return nil

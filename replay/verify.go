@@ -58,7 +58,8 @@ type Stage struct {
 	Settled bool
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
-	Errors  int // of an error stage: objects that came since the run began, but those of other producers' records only
+	Causes  *generate.Causes // what changed its rows; nil: of an error stage
+	Errors  int              // of an error stage: objects that came since the run began, but those of other producers' records only
 
 	Partitioned bool   // the scenario says where records belong
 	Misplaced   uint64 // rows of planned records in objects that lie elsewhere
@@ -104,7 +105,7 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	defer func() { _ = rejects.Close() }()
 	for _, name := range judged(stages) {
 		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}, within: within(stages, name)}
-		v.rejects = rejects
+		v.rejects, v.rules = rejects, res.rules(name)
 		if p := res.Job.partition(name); p != "" {
 			v.stage.Partitioned, v.place = true, newPartition(p)
 		}

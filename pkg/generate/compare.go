@@ -77,6 +77,9 @@ func (p *Plan) ofBytes() *Comparer {
 	return c
 }
 
+// Plan is that of the records.
+func (c *Comparer) Plan() *Plan { return c.plan }
+
 // Classes returns the first event of the class of each of a cohort's events.
 func (c *Comparer) Classes(cohort *Cohort) []int32 { return c.classes[cohort.number].first }
 
