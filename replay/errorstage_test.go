@@ -96,7 +96,7 @@ func TestErrorStageTellsWhoseRecordsItHolds(t *testing.T) {
 	}{
 		{"ours", []string{errorRecord(foreign), errorRecord(ours)}, true, []string{account.KindRejected}, "DataFormatConversion.MalformedData: no"},
 		{"ours, as it is", []string{ours}, true, []string{account.KindRejected}, "without a reason"},
-		{"ours, changed", []string{errorRecord(changed)}, true, []string{account.KindRejected}, "; changed: byte "},
+		{"ours, changed", []string{errorRecord(changed)}, true, []string{account.KindRejected}, "; changed: log_type: want "},
 		{"ours, twice in one error record", []string{errorRecord(ours + ours)}, true, []string{account.KindRejected, account.KindRejected}, "no"},
 		{"another producer's", []string{errorRecord(foreign), errorRecord("no JSON")}, false, nil, ""},
 		{"none that can be told", []string{foreign}, true, []string{account.KindRejected}, "not as Firehose writes"},

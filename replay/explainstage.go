@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -21,7 +20,8 @@ type search struct {
 	store       object.Store
 	place       partition
 	partitioned bool
-	class       uint32    // the first event that renders like the record
+	rules       *generate.Comparer
+	class       uint32    // the first event of the record's class in this stage
 	newest      time.Time // object, or the end of the push
 	size        uint64
 	read        atomic.Uint64
@@ -33,7 +33,9 @@ type search struct {
 // stage looks for the record's rows in one stage. The error is that of ctx.
 func (e *explainer) stage(ctx context.Context, name, path string) (StageLife, error) {
 	s := &search{explainer: e, out: StageLife{Name: name, Path: path, Rows: []RowLife{}}, newest: e.res.Ledger.Ended}
-	s.class = uint32(e.res.Plan.Cohort(e.id.User).Program.Class[e.id.Event])
+	s.rules = e.res.rules(name)
+	s.class = s.rules.Class(e.id.User, e.id.Event)
+	s.out.Alike = s.rules.Multiplicity(e.id.User, s.class)
 	if p := e.res.Job.partition(name); p != "" {
 		s.partitioned, s.place = true, newPartition(p)
 	}
@@ -88,12 +90,16 @@ func (s *search) run(ctx context.Context) error {
 
 func (s *search) object(ctx context.Context, info object.Info) error {
 	scratch := new(generate.Scratch)
-	want := bytes.TrimSuffix([]byte(s.life.Planned.Data), []byte("\n"))
 	look := func(r lake.Row, reason string) {
-		m := s.res.Plan.Identify(r.Data, scratch)
-		if m.Kind == generate.Planned && m.User == s.id.User && m.Event == s.class {
-			s.found(info, r, RowLife{Intact: m.Intact, Bytes: len(r.Data), Reason: reason, Changes: generate.Changes(want, r.Data)})
+		m := s.rules.Identify(r.Data, formOf(r), scratch)
+		if m.Kind != generate.Planned || m.User != s.id.User || m.Event != s.class {
+			return
 		}
+		row := RowLife{Intact: m.Intact, Bytes: len(r.Data), Reason: reason}
+		if !m.Intact {
+			row.Changes = s.rules.Changes(s.id.User, s.id.Event, r.Data, formOf(r), scratch)
+		}
+		s.found(info, r, row)
 	}
 	damage := func(lake.Damage) error {
 		s.mu.Lock()
@@ -128,7 +134,7 @@ func (s *search) found(info object.Info, r lake.Row, row RowLife) {
 // state is the record's state in the stage as read (law 4). Records alike share
 // their rows: only where each has one, or none has any, is theirs known.
 func (s *search) state() string {
-	intact, alike := 0, s.life.Planned.Alike
+	intact, alike := 0, s.out.Alike
 	for _, r := range s.out.Rows {
 		if r.Intact {
 			intact++

@@ -55,6 +55,9 @@ func Check(fsys fs.FS, name string, set []string) (*Job, error) {
 	}
 	if len(templates) == len(sc.Templates) { // a rule may be about a template that was not read
 		faults = append(faults, template.Unmatched(sc.Rewrite, templates...)...)
+		for _, s := range sc.Stages {
+			faults = append(faults, template.Ignored(s, sc.Rewrite, templates...)...)
+		}
 	}
 	faults = append(faults, badStreams(sc.Stream, templates)...)
 	if err := faults.Err(); err != nil {

@@ -212,7 +212,7 @@ func (t *trial) row(p *plantings, fault string, c candidate, s *standing) bool {
 	case faultDuplicate:
 		want, delta = s.change(c.class, 1, 0), 1
 	default:
-		if spoiled = spoil(t.dice, t.res.Plan, c); spoiled != nil {
+		if spoiled = spoil(t.dice, t.res.Plan, t.rules, c); spoiled != nil {
 			want = s.change(c.class, -1, 1)
 		}
 	}

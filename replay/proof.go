@@ -116,7 +116,7 @@ func (t *trial) finding(d account.Difference, back map[string]string) finding {
 			f.object = from
 		}
 	default:
-		f.class = class{d.ID.User, uint32(t.res.Plan.Cohort(d.ID.User).Program.Class[d.ID.Event])}
+		f.class = class{d.ID.User, t.rules.Class(d.ID.User, d.ID.Event)}
 	}
 	return f
 }

@@ -136,6 +136,7 @@ func (r *Result) Report() report.Report {
 	}
 	for _, s := range r.Stages {
 		addStage(&rep, s)
+		rep.Stages[len(rep.Stages)-1].Changes = r.changes(s)
 	}
 	rep.Notes = slices.Concat(r.Notes, r.Stats.notes(), r.heat())
 	for i, f := range r.Findings {
@@ -258,6 +259,22 @@ func addStage(rep *report.Report, s Stage) {
 			Name: l.Name, Stage: s.Name, Planned: l.Planned, States: states(l.States), Duplicates: l.Duplicates,
 		})
 	}
+}
+
+// changes says what changed a stage's rows.
+func (r *Result) changes(s Stage) report.Changes {
+	c := report.Changes{Compare: r.Job.stage(s.Name).Compare.String(), Whole: true}
+	if s.Causes == nil {
+		return c
+	}
+	list, beyond, whole := s.Causes.List()
+	c.Beyond, c.Whole = beyond, whole
+	for _, m := range list {
+		c.Fields = append(c.Fields, report.Change{
+			LogType: m.LogType, Field: m.Field, Cause: string(m.Cause), Rows: m.Rows, ID: m.ID.String(), Want: m.Want, Got: m.Got,
+		})
+	}
+	return c
 }
 
 func states(s account.States) report.States {

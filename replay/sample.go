@@ -161,7 +161,7 @@ func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidat
 		objects = append(objects, o)
 	}, func(r lake.Row) error {
 		o := objects[len(objects)-1]
-		m := t.res.Plan.Identify(r.Data, scratch)
+		m := t.rules.Identify(r.Data, formOf(r), scratch)
 		mine := m.Kind == generate.Planned && t.res.Ledger.of(t.res.Plan, m.User) != nil
 		o.rows++
 		if m.Kind == generate.Planned {
@@ -228,7 +228,7 @@ func (t *trial) fates(ctx context.Context, wanted map[class]*standing) error {
 		if !users[step.User] {
 			continue
 		}
-		event := uint32(t.res.Plan.Cohort(step.User).Program.Class[step.Event])
+		event := t.rules.Class(step.User, step.Event)
 		if s := wanted[class{step.User, event}]; s != nil {
 			s.fates = append(s.fates, span)
 		}
@@ -240,7 +240,7 @@ func (t *trial) fates(ctx context.Context, wanted map[class]*standing) error {
 func (t *trial) count(ctx context.Context, wanted map[class]*standing) error {
 	scratch := new(generate.Scratch)
 	return t.eachRow(ctx, cleanDir, func(object.Info) {}, func(r lake.Row) error {
-		m := t.res.Plan.Identify(r.Data, scratch)
+		m := t.rules.Identify(r.Data, formOf(r), scratch)
 		s := wanted[class{m.User, m.Event}]
 		switch {
 		case m.Kind != generate.Planned || s == nil:

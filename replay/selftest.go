@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kreplay/pkg/generate"
 	"kreplay/pkg/object"
 	"kreplay/pkg/report"
 )
@@ -115,6 +116,7 @@ type trial struct {
 	res   *Result
 	stage Stage
 	place partition
+	rules *generate.Comparer
 	dice  *rand.Rand
 	temp  string // holds clean, doctored and the lists of differences
 	proof StageProof
@@ -140,7 +142,7 @@ func proveStage(ctx context.Context, cfg SelfTestConfig, res *Result, s Stage) (
 
 func newTrial(cfg SelfTestConfig, res *Result, s Stage, temp string) *trial {
 	t := &trial{
-		cfg: cfg, res: res, stage: s, temp: temp,
+		cfg: cfg, res: res, stage: s, temp: temp, rules: res.rules(s.Name),
 		dice: rand.New(rand.NewPCG(cfg.Seed, 0x73656c6674657374)), proof: StageProof{Name: s.Name, Path: s.Path},
 	}
 	if p := res.Job.partition(s.Name); p != "" {

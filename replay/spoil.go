@@ -13,14 +13,17 @@ import (
 // spoil changes one byte of a row that is neither identity nor structure: a
 // letter of a text, else the last digit of a number, in a field that no rule
 // rewrites. nil: there is none, or the row would be as like another record.
-func spoil(dice *rand.Rand, p *generate.Plan, c candidate) []byte {
-	program := p.Cohort(c.user).Program
+func spoil(dice *rand.Rand, p *generate.Plan, rules *generate.Comparer, c candidate) []byte {
+	program, logType := p.Cohort(c.user).Program, p.LogType(p.ID(c.user, c.event))
 	var letters, digits []int
 	_ = template.Walk(c.data, func(f template.Field) error { // an intact row
 		_, role, ok := program.Field(int(c.event), f.Path())
 		_, isTime := program.TimeKeys[string(f.Key)]
-		if !ok || role != scenario.Keep || isTime || program.UserKeys[string(f.Key)] || program.PeerKeys[string(f.Key)] {
+		if !ok || role != scenario.Keep || isTime || rules.Ignores(logType, f.Path()) || program.UserKeys[string(f.Key)] || program.PeerKeys[string(f.Key)] {
 			return nil
+		}
+		if f.Kind == template.Number && bytes.ContainsAny(c.data[f.Start:f.End], "eE") {
+			return nil // of an exponent: it may be the same number
 		}
 		if f.Kind == template.Number {
 			digits = append(digits, f.End-1)
@@ -47,7 +50,7 @@ func spoil(dice *rand.Rand, p *generate.Plan, c candidate) []byte {
 	}
 	other, at := slices.Clone(c.data), places[dice.IntN(len(places))]
 	other[at] = first + (other[at]-first+1+byte(dice.IntN(int(n)-1)))%n
-	if resembles(p, c, other) {
+	if resembles(p, rules, c, other) {
 		return nil
 	}
 	return other
@@ -55,24 +58,34 @@ func spoil(dice *rand.Rand, p *generate.Plan, c candidate) []byte {
 
 // resembles says whether another record of the user is as like a row as the one
 // it was: then nothing can tell which of them was changed.
-func resembles(p *generate.Plan, c candidate, row []byte) bool {
+func resembles(p *generate.Plan, rules *generate.Comparer, c candidate, row []byte) bool {
 	cohort := p.Cohort(c.user)
-	for event := range uint32(cohort.Events) {
-		if uint32(cohort.Program.Class[event]) == c.event {
-			continue
-		}
-		other := bytes.TrimSuffix(p.Append(nil, c.user, event), []byte("\n"))
-		most := min(len(other), len(row))
-		head, tail := 0, 0
-		for head < most && other[head] == row[head] {
-			head++
-		}
-		for tail < most-head && other[len(other)-1-tail] == row[len(row)-1-tail] {
-			tail++
-		}
-		if head+tail >= len(row)-1 {
+	own := likeness(withoutNewline(p.Append(nil, c.user, c.event)), row)
+	for event, class := range rules.Classes(cohort) {
+		if uint32(class) != c.event && likeness(withoutNewline(p.Append(nil, c.user, uint32(event))), row) >= own {
 			return true
 		}
 	}
 	return false
+}
+
+func withoutNewline(b []byte) []byte { return bytes.TrimSuffix(b, []byte("\n")) }
+
+// likeness is how many scalars of a record stand in a row as they were sent.
+func likeness(record, row []byte) (n int) {
+	has := map[string]int{}
+	each := func(data []byte, visit func(field string)) {
+		_ = template.Walk(data, func(f template.Field) error {
+			visit(f.Path() + "\x00" + string(data[f.Start:f.End]))
+			return nil
+		})
+	}
+	each(row, func(field string) { has[field]++ })
+	each(record, func(field string) {
+		if has[field] > 0 {
+			has[field]--
+			n++
+		}
+	})
+	return n
 }

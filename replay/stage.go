@@ -28,6 +28,8 @@ type verifier struct {
 	source source
 	news   news // of the last poll
 
+	rules *generate.Comparer
+	cause *generate.Causes // of what was read so far
 	place partition
 	found *findings
 	ask   *inquiry // nil: nobody asks this stage
@@ -64,7 +66,7 @@ type lateness struct {
 
 // open opens a stage; one that cannot be opened is the stage's error.
 func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
-	v := &verifier{cfg: w.cfg, res: w.res, stage: Stage{Name: name, Path: w.paths[name]}}
+	v := &verifier{cfg: w.cfg, res: w.res, stage: Stage{Name: name, Path: w.paths[name]}, rules: w.res.rules(name)}
 	if p := w.res.Job.partition(name); p != "" {
 		v.stage.Partitioned, v.place = true, newPartition(p)
 	}
@@ -103,8 +105,9 @@ func (v *verifier) begin(ctx context.Context) error {
 	v.soFar.store(SoFar{})
 	v.errs.store(errorFound{})
 	err := v.drop()
-	v.acc, v.rejects = account.New(v.res.Plan), account.NewRejects(v.res.Plan)
+	v.acc, v.rejects = account.NewOf(v.rules), account.NewRejects(v.res.Plan)
 	v.acc.Folder = v.cfg.Dir
+	v.cause = new(generate.Causes)
 	if v.begun > 1 {
 		err = errors.Join(err, v.clear())
 	}
@@ -217,10 +220,10 @@ func (s *soFar) store(n SoFar) {
 // rows returns what is to be called with each row and unreadable span of an
 // object, one after another.
 func (v *verifier) rows(ctx context.Context, info object.Info) (row func(lake.Row) error, damage func(lake.Damage) error) {
-	scratch := new(generate.Scratch)
+	scratch := &generate.Scratch{Causes: v.cause}
 	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, v.since(), info.Modified.Add(clockSkew))
 	row = func(r lake.Row) error {
-		m := v.res.Plan.Identify(r.Data, scratch)
+		m := v.rules.Identify(r.Data, formOf(r), scratch)
 		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
 		if m.Kind != generate.Planned {
 			return nil
@@ -275,6 +278,7 @@ func (v *verifier) settle(rejects *account.Rejects, list *differences) error {
 	}
 	v.acc.Rejects = rejects
 	v.stage.Misplaced = v.away.Load()
+	v.stage.Causes = v.cause
 	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing
 	v.res.Ledger.look(v.acc)
 	var err error

@@ -16,6 +16,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"kreplay/pkg/account"
+	"kreplay/pkg/generate"
 	"kreplay/pkg/lake"
 )
 
@@ -46,6 +47,8 @@ type state struct {
 	Errors errorFound `json:"errors"`
 	SoFar  SoFar      `json:"so_far"`
 	Bytes  int64      `json:"bytes"`
+
+	Causes *generate.Causes `json:"causes"`
 }
 
 // stamp is the state of a stage of which nothing was read.
@@ -71,6 +74,7 @@ func (v *verifier) save() error {
 	}
 	s := v.stamp()
 	s.Wide, s.Newest, s.Away, s.Errors, s.SoFar, s.Bytes = o.window == nil || o.wide, o.newest, v.away.Load(), v.errs.load(), v.soFar.load(), v.bytes.Load()
+	s.Causes = v.cause
 	var err error
 	if s.Found, err = v.found.sync(); err != nil {
 		return err
@@ -123,6 +127,9 @@ func (v *verifier) resume(ctx context.Context, keep bool) error {
 		v.note("another verify of the run is at work: what it has read is not used, and nothing is kept for the next one")
 		return nil
 	}
+	if v.ask != nil && len(v.res.Job.Scenario.Expect.Queries) > 0 { // their rows were not kept
+		return v.clear()
+	}
 	n, err := v.load(o)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -162,7 +169,7 @@ func (v *verifier) load(o *objects) (objects int, err error) {
 	}
 	defer func() { _ = f.Close() }()
 	buf := bufio.NewReaderSize(f, 1<<18)
-	s := state{}
+	s := state{Causes: new(generate.Causes)}
 	line, _ := buf.ReadBytes('\n')
 	text, sum, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte("} "))
 	if text = append(text, '}'); string(sum) != fmt.Sprintf("%016x", xxh3.Hash(text)) || json.Unmarshal(text, &s) != nil {
@@ -185,6 +192,7 @@ func (v *verifier) load(o *objects) (objects int, err error) {
 	v.errs.store(s.Errors)
 	v.soFar.store(s.SoFar)
 	v.bytes.Store(s.Bytes)
+	v.cause = s.Causes
 	v.objects.Store(int64(o.seen.Len()))
 	if !s.Newest.IsZero() {
 		v.newest.Store(s.Newest.UnixNano())
@@ -203,7 +211,7 @@ func (v *verifier) restore(r io.Reader) error {
 		v.rejects = rejects
 		return err
 	}
-	acc, err := account.Restore(v.res.Plan, v.cfg.Dir, r)
+	acc, err := account.RestoreOf(v.rules, v.cfg.Dir, r)
 	if err != nil {
 		return err
 	}

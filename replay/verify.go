@@ -72,7 +72,8 @@ type Stage struct {
 	Settled bool
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
-	Errors  int // of an error stage: objects that came since the run began, but those of other producers' records only
+	Causes  *generate.Causes // what changed its rows; nil: of an error stage
+	Errors  int              // of an error stage: objects that came since the run began, but those of other producers' records only
 
 	Partitioned bool   // the scenario says where records belong
 	Misplaced   uint64 // rows of planned records in objects that lie elsewhere

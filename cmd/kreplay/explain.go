@@ -87,7 +87,7 @@ func writeLife(w io.Writer, l *replay.Life) error {
 	writePlanned(&b, l.Planned)
 	writeLedger(&b, l.Ledger)
 	for _, s := range l.Stages {
-		writeStage(&b, s, l.Planned.Alike)
+		writeStage(&b, s)
 	}
 	if len(l.Stages) == 0 {
 		b.WriteString("\nThe run names no stage, so nothing was looked for; give the lake's folder with --stage raw=DIR.\n")
@@ -145,7 +145,8 @@ func writeLedger(b *strings.Builder, l replay.LedgerLife) {
 	}
 }
 
-func writeStage(b *strings.Builder, s replay.StageLife, alike int) {
+func writeStage(b *strings.Builder, s replay.StageLife) {
+	alike := s.Alike
 	fmt.Fprintf(b, "%-8s ", s.Name)
 	rows := len(s.Rows) + s.More
 	switch {

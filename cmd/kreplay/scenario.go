@@ -53,7 +53,10 @@ func (a *app) scenarioCheck() *cobra.Command {
 			if of != nil {
 				fmt.Fprintf(a.stdout, "%s stands for %d streams: %s\n", job.Scenario.Stream.Name, len(names), strings.Join(names, ", "))
 			}
-			return identities(a.stdout, plan)
+			if err := identities(a.stdout, plan); err != nil {
+				return err
+			}
+			return stages(a.stdout, job, plan)
 		},
 	}
 	src.add(c)
@@ -75,6 +78,34 @@ func identities(w io.Writer, plan *generate.Plan) error {
 	for _, identity := range slices.Sorted(maps.Keys(by)) {
 		names := slices.Sorted(maps.Keys(by[identity]))
 		if _, err := fmt.Fprintf(w, "identified by %s: %s\n", identity, strings.Join(names, ", ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stages says how the rows of each stage are compared, where that is not byte for
+// byte, and which records cannot be told apart in it.
+func stages(w io.Writer, job *replay.Job, plan *generate.Plan) error {
+	for _, s := range job.Scenario.Stages {
+		if s.Name == "dlq" {
+			continue
+		}
+		text := ""
+		if len(s.Ignore) > 0 {
+			var fields []string
+			for _, p := range s.Ignore {
+				fields = append(fields, p.Field)
+			}
+			text = " without " + strings.Join(fields, ", ")
+		}
+		if s.Compare != scenario.CompareExact || text != "" {
+			text = fmt.Sprintf("stage %s: rows are compared as %s%s\n", s.Name, s.Compare, text)
+		}
+		if joined := job.Rules(plan, s.Name).Joined(); len(joined) > 0 {
+			text += fmt.Sprintf("stage %s: a row may be one of several records of %s: counted by multiplicity\n", s.Name, strings.Join(joined, ", "))
+		}
+		if _, err := io.WriteString(w, text); err != nil {
 			return err
 		}
 	}
@@ -112,7 +143,7 @@ func (a *app) scenarioShow() *cobra.Command {
 					fmt.Fprintf(a.stdout, "  %-24s %5d events  %sidentified by %s\n", l.Name, l.Events, to, l.Identity)
 				}
 			}
-			return nil
+			return stages(a.stdout, job, plan)
 		},
 	}
 	src.add(c)

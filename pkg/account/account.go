@@ -31,6 +31,7 @@ type Account struct {
 	Folder string
 
 	plan                      *generate.Plan
+	classes                   *generate.Comparer
 	counts                    *counters
 	foreign, strange, damaged atomic.Uint64
 
@@ -39,9 +40,14 @@ type Account struct {
 	places sorter
 }
 
-// New returns an empty Account of plan. Its owner closes it.
-func New(plan *generate.Plan) *Account {
-	a := &Account{plan: plan, counts: newCounters(plan), names: newNames()}
+// New returns an empty Account of plan, of rows that are compared byte for byte.
+// Its owner closes it.
+func New(plan *generate.Plan) *Account { return NewOf(plan.Bytes()) }
+
+// NewOf returns an empty Account of a stage whose rows are compared so: records of
+// one class there are counted by multiplicity. Its owner closes it.
+func NewOf(classes *generate.Comparer) *Account {
+	a := &Account{plan: classes.Plan(), classes: classes, counts: newCounters(classes), names: newNames()}
 	a.places.names = a.names
 	return a
 }

@@ -42,10 +42,10 @@ type page struct {
 	odd   bool // has an extra or a mutated row: is never complete
 }
 
-func newCounters(plan *generate.Plan) *counters { return newCountersOf(plan, pageUnit) }
+func newCounters(classes *generate.Comparer) *counters { return newCountersOf(classes, pageUnit) }
 
-func newCountersOf(plan *generate.Plan, unit int) *counters {
-	l := newLayout(plan, unit)
+func newCountersOf(classes *generate.Comparer, unit int) *counters {
+	l, plan := newLayout(classes, unit), classes.Plan()
 	return &counters{
 		layout: l, table: make([]page, l.pages), whole: plan.Total() == plan.Distinct(),
 		narrow: arena{size: l.slots / 4, count: l.pages}, wide: arena{size: l.slots, count: l.pages},
@@ -62,7 +62,7 @@ func (c *counters) add(user, event uint32, intact bool) (extra bool) {
 	bits := c.open(at.page)
 	before := c.read(p, at, bits)
 	if n := before.rows(); n > 0 { // else there is no need to know how many are planned
-		extra = n >= uint64(c.plan.Multiplicity(user, event))
+		extra = n >= uint64(c.classes.Multiplicity(user, event))
 	}
 	c.count(p, at, bits, before, intact)
 	p.rows++

@@ -38,7 +38,7 @@ func TestCountersAgreeWithAMap(t *testing.T) {
 }
 
 func againstMap(t *rapid.T, plan *generate.Plan) {
-	c := newCountersOf(plan, rapid.SampledFrom([]int{1, 8, 64, pageUnit}).Draw(t, "unit"))
+	c := newCountersOf(plan.Bytes(), rapid.SampledFrom([]int{1, 8, 64, pageUnit}).Draw(t, "unit"))
 	if rapid.Bool().Draw(t, "no mapped memory") {
 		c.narrow.once.Do(func() { c.narrow.heap = make([][]byte, c.narrow.count) })
 		c.wide.once.Do(func() { c.wide.heap = make([][]byte, c.wide.count) })
@@ -88,7 +88,7 @@ func againstMap(t *rapid.T, plan *generate.Plan) {
 func TestSlotsAreDistinct(t *testing.T) {
 	for name, plan := range plans(t, 7) {
 		for _, unit := range []int{1, 3, 8, pageUnit} {
-			l := newLayout(plan, unit)
+			l := newLayout(plan.Bytes(), unit)
 			if differ := name == "cohorts differ"; l.byTime == differ || len(l.bands) != len(plan.Cohorts()) {
 				t.Fatalf("%s: %d bands, in the order of users' beginnings: %v", name, len(l.bands), l.byTime)
 			}
@@ -116,7 +116,7 @@ func TestSlotsAreDistinct(t *testing.T) {
 // A page whose records have one row each costs nothing; one more row, and it is there again.
 func TestCompletePagesAreDropped(t *testing.T) {
 	plan := smokePlan(t, 1000)
-	c := newCounters(plan)
+	c := newCounters(plan.Bytes())
 	defer c.close()
 	for s := range plan.Order(generate.Slice{}) {
 		c.add(s.User, classOf(plan, s.User, s.Event), true)
@@ -151,7 +151,7 @@ func TestCompletePagesAreDropped(t *testing.T) {
 // Where every record has a mutated row, or three, it takes a byte, and not a word of the heap.
 func TestMuchThatSpillsIsDense(t *testing.T) {
 	plan := smokePlan(t, 1000)
-	c := newCounters(plan)
+	c := newCounters(plan.Bytes())
 	defer c.close()
 	many := func(user uint32, intact bool) {
 		for range 15 {

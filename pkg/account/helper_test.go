@@ -119,7 +119,7 @@ func newAccount(t fatal, plan *generate.Plan) *Account {
 	t.Helper()
 	a := New(plan)
 	a.counts.close()
-	a.counts = newCountersOf(plan, 8)
+	a.counts = newCountersOf(plan.Bytes(), 8)
 	a.places.most = 16 * entrySize
 	t.Cleanup(func() {
 		if err := a.Close(); err != nil {

@@ -14,7 +14,9 @@ const (
 // are then complete soon after they were begun. Else each cohort is a band, whose
 // users begin here and there.
 type layout struct {
-	plan   *generate.Plan
+	plan    *generate.Plan
+	classes *generate.Comparer
+
 	parts  []part // by cohort
 	bands  []band
 	slots  int // of a page, at most
@@ -37,8 +39,9 @@ type part struct {
 	alike  [][]uint32 // by the first event of a class of more than one: all of it
 }
 
-func newLayout(plan *generate.Plan, unit int) *layout {
-	l := &layout{plan: plan, byTime: true}
+func newLayout(classes *generate.Comparer, unit int) *layout {
+	plan := classes.Plan()
+	l := &layout{plan: plan, classes: classes, byTime: true}
 	cohorts := plan.Cohorts()
 	for _, c := range cohorts {
 		l.byTime = l.byTime && c.Events == cohorts[0].Events
@@ -47,7 +50,7 @@ func newLayout(plan *generate.Plan, unit int) *layout {
 	for i, c := range cohorts {
 		p := part{cohort: c, band: i, alike: make([][]uint32, c.Events)}
 		for event := range c.Events {
-			if m := c.Members(event); len(m) > 1 {
+			if m := classes.Members(c, event); len(m) > 1 {
 				p.alike[event] = m
 			}
 		}

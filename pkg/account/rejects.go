@@ -16,7 +16,7 @@ type Rejects struct {
 }
 
 // NewRejects returns empty Rejects of plan.
-func NewRejects(plan *generate.Plan) *Rejects { return &Rejects{counts: newCounters(plan)} }
+func NewRejects(plan *generate.Plan) *Rejects { return &Rejects{counts: newCounters(plan.Bytes())} }
 
 // See counts one error record of a record that Identify found to be planned.
 func (r *Rejects) See(m generate.Match) {
@@ -24,12 +24,19 @@ func (r *Rejects) See(m generate.Match) {
 	r.counts.add(m.User, m.Event, true)
 }
 
-// of returns how many error records name the class that begins with event.
-func (r *Rejects) of(user, event uint32) uint64 {
+// of returns how many error records name one of a user's events, or the class
+// that it begins byte for byte: error records hold what was sent.
+func (r *Rejects) of(user uint32, events ...uint32) (n uint64) {
 	if r == nil || !r.any.Load() {
 		return 0
 	}
-	return uint64(r.counts.get(user, event).intact)
+	alike := r.counts.classes.Classes(r.counts.plan.Cohort(user))
+	for _, event := range events {
+		if uint32(alike[event]) == event { // counts for its class
+			n += uint64(r.counts.get(user, event).intact)
+		}
+	}
+	return n
 }
 
 // Close gives the memory back; the Accounts that have r are settled by then.

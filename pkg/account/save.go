@@ -34,7 +34,12 @@ func (a *Account) Save(w io.Writer) error {
 // had seen all rows itself. Folder is where places go that memory does not hold; see
 // Account. Not a byte beyond the state is read.
 func Restore(plan *generate.Plan, folder string, r io.Reader) (*Account, error) {
-	a := New(plan)
+	return RestoreOf(plan.Bytes(), folder, r)
+}
+
+// RestoreOf is Restore of an Account of NewOf, whose rows are compared as they were.
+func RestoreOf(classes *generate.Comparer, folder string, r io.Reader) (*Account, error) {
+	a := NewOf(classes)
 	a.Folder, a.places.folder = folder, folder
 	if err := restore(r, a.counts, a); err != nil {
 		_ = a.Close()

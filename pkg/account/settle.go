@@ -76,11 +76,11 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 // Seen counts the rows of the records of a slice, and their error records.
 func (a *Account) Seen(s generate.Slice) (n uint64) {
 	for user := range a.plan.UsersOf(s) {
-		c := a.plan.Cohort(user)
-		for event := range uint32(c.Events) {
-			if uint32(c.Program.Class[event]) == event { // counts for its class
-				n += a.counts.get(user, event).rows() + a.Rejects.of(user, event)
+		for event, class := range a.classes.Classes(a.plan.Cohort(user)) {
+			if int(class) == event { // counts for its class
+				n += a.counts.get(user, uint32(event)).rows()
 			}
+			n += a.Rejects.of(user, uint32(event))
 		}
 	}
 	return n
@@ -156,12 +156,13 @@ func (w *walk) begin(user uint32) *attempted {
 // user gives each record of a user its state, class by class.
 func (w *walk) user(u *attempted) error {
 	c := w.a.plan.Cohort(u.user)
+	classes := w.a.classes.Classes(c)
 	slices.SortFunc(u.attempts, func(a, b attempt) int {
-		return cmp.Or(cmp.Compare(c.Program.Class[a.event], c.Program.Class[b.event]), cmp.Compare(a.event, b.event), cmp.Compare(a.copy, b.copy))
+		return cmp.Or(cmp.Compare(classes[a.event], classes[b.event]), cmp.Compare(a.event, b.event), cmp.Compare(a.copy, b.copy))
 	})
 	for rest := u.attempts; len(rest) > 0; {
-		class, n := c.Program.Class[rest[0].event], 1
-		for n < len(rest) && c.Program.Class[rest[n].event] == class {
+		class, n := classes[rest[0].event], 1
+		for n < len(rest) && classes[rest[n].event] == class {
 			n++
 		}
 		if err := w.class(u.user, c, rest[:n]); err != nil {
@@ -199,11 +200,11 @@ func (w *walk) fate(b *book) ledger.Span {
 // records first, then to unknown ones: a row cannot tell which of its equals it
 // is. Error records are dealt to those that got no row.
 func (w *walk) class(user uint32, c *generate.Cohort, members []attempt) error {
-	plan, first := w.a.plan, uint32(c.Program.Class[members[0].event])
+	plan, first := w.a.plan, uint32(w.a.classes.Classes(c)[members[0].event])
 	rows := w.a.counts.get(user, first)
 	intact := min(uint64(rows.intact), uint64(len(members)))
 	mutated := min(uint64(len(members))-intact, uint64(rows.mutated))
-	rejected := w.a.Rejects.of(user, first)
+	rejected := w.a.Rejects.of(user, w.a.classes.Members(c, int(first))...)
 	extra := rows.rows() - intact - mutated
 	w.charge = charge{user: user, first: first, mutated: mutated, extra: extra, intact: uint64(rows.intact) - intact}
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {

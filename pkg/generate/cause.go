@@ -2,60 +2,53 @@ package generate
 
 import (
 	"encoding/base64"
+	"errors"
 	"html"
-	"math/big"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/tidwall/gjson"
 )
 
-// causeOf explains how one value may have become another, whose text differs.
-func causeOf(want, got gjson.Result) Cause {
+// causeOf explains how one value may have become another. A cell's text says
+// nothing of the type that its value had.
+func causeOf(want, got *node, cell bool) Cause {
+	a, b := string(want.text), string(got.text)
+	numbers := isNumber(want.text) && isNumber(got.text)
 	switch {
-	case want.Type == gjson.Null || got.Type == gjson.Null:
+	case want.kind == nullNode || got.kind == nullNode:
 		return CauseNull
-	case want.Type == gjson.Number && got.Type == gjson.Number:
-		return numberCause(want.Raw, got.Raw)
-	case want.Type == gjson.String && got.Type == gjson.String:
-		return textCause(want.Str, got.Str)
-	case want.Type == gjson.Number && got.Type == gjson.String && sameNumber(want.Raw, got.Str),
-		want.Type == gjson.String && got.Type == gjson.Number && sameNumber(want.Str, got.Raw):
-		return CauseText
+	case want.kind == numberNode && isOverflow(a, b):
+		return CauseFloat
+	case want.kind == numberNode && (got.kind == numberNode || cell && numbers):
+		return numberCause(a, b)
+	case want.kind == stringNode && got.kind == stringNode:
+		return textCause(a, b)
+	case want.kind < arrayNode && got.kind == stringNode && len(got.text) == 0:
+		return CauseNull
+	case want.kind == numberNode && got.kind == stringNode && numbers, want.kind == stringNode && got.kind == numberNode && numbers:
+		if sameNumber(a, b) {
+			return CauseText
+		}
+		return numberCause(a, b)
 	}
 	return CauseUnknown
 }
 
-// sameNumber says whether two texts stand for the same number, exactly. Numbers
-// whose exponent is out of float64's range are compared as texts: their digits
-// could fill the memory.
+// isOverflow says whether a number beyond float64 became its infinity.
+func isOverflow(want, got string) bool {
+	_, err := strconv.ParseFloat(want, 64)
+	return errors.Is(err, strconv.ErrRange) && slices.Contains([]string{"inf", "infinity"}, strings.ToLower(strings.TrimLeft(got, "+-")))
+}
+
+// sameNumber says whether two texts are the same number, exactly.
 func sameNumber(a, b string) bool {
-	if a == b {
-		return isDecimal(a)
-	}
-	x, y := rational(a), rational(b)
-	return x != nil && y != nil && x.Cmp(y) == 0
+	return isDecimal(a) && isDecimal(b) && equalNumbers([]byte(a), []byte(b))
 }
 
-func isDecimal(s string) bool { return gjson.Valid(s) && gjson.Parse(s).Type == gjson.Number }
-
-// rational reads a JSON number; nil: it is none, or out of range.
-func rational(s string) *big.Rat {
-	if !isDecimal(s) || len(s) > maxShown {
-		return nil
-	}
-	if i := strings.IndexAny(s, "eE"); i >= 0 {
-		if n, err := strconv.Atoi(s[i+1:]); err != nil || n > 400 || n < -400 {
-			return nil
-		}
-	}
-	r, _ := new(big.Rat).SetString(s)
-	return r
-}
+func isDecimal(s string) bool { return isNumber([]byte(s)) }
 
 func numberCause(want, got string) Cause {
 	switch {
@@ -122,7 +115,7 @@ func textCause(want, got string) Cause {
 		return CauseTruncate
 	case isZone(want, got):
 		return CauseZone
-	case isRecoded(want, got):
+	case isRecoded(want, got), isInstant(want, got):
 		return CauseEncoding
 	case sameFloat(want, got):
 		return floatText(want, got)
@@ -167,10 +160,10 @@ func isZone(want, got string) bool {
 	if !ok || !ok2 {
 		return isDecimal(want) && isDecimal(got) && isEpochShift(want, got)
 	}
-	return a.Equal(b) && a.Format("-0700 MST") != b.Format("-0700 MST") || // the same instant
+	return a.Equal(b) && (a.Format("-0700 MST") != b.Format("-0700 MST") || zone(want) != zone(got)) || // the same instant
 		isOffset(wall(b).Sub(wall(a))) && a.Nanosecond() == b.Nanosecond() || // the clock on the wall moved
 		wall(a).Equal(wall(b)) && want != got && !a.Equal(b) || // the offset behind it did
-		wall(a).Equal(wall(b)) && zoned(want) != zoned(got)
+		wall(a).Equal(wall(b)) && (zone(want) == "") != (zone(got) == "")
 }
 
 // wall is the clock on the wall, as if it hung in Greenwich.
@@ -179,9 +172,26 @@ func wall(t time.Time) time.Time {
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
-// zoned says whether a time ends in its zone.
-func zoned(s string) bool {
-	return strings.HasSuffix(s, "Z") || len(s) > 18 && strings.ContainsAny(s[19:], "+-")
+// zone is the zone that a time ends in, Z or an offset.
+func zone(s string) string {
+	if strings.HasSuffix(s, "Z") {
+		return "Z"
+	}
+	const clock = len("2006-01-02T15:04:05")
+	if len(s) < clock {
+		return ""
+	}
+	if i := strings.IndexAny(s[clock:], "+-"); i >= 0 {
+		return s[clock+i:]
+	}
+	return ""
+}
+
+// isInstant says whether two texts are the same time in the same zone.
+func isInstant(want, got string) bool {
+	a, ok := parseTime(want)
+	b, ok2 := parseTime(got)
+	return ok && ok2 && a.Equal(b)
 }
 
 func parseTime(s string) (time.Time, bool) {

@@ -2,10 +2,9 @@ package generate
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
-
-	"github.com/tidwall/gjson"
+	"strings"
+	"unicode/utf8"
 )
 
 // A Cause says what most likely changed a field. It is read off the two values
@@ -35,6 +34,20 @@ type Change struct {
 	Cause Cause  `json:"cause"`
 }
 
+// found is a change with its path as a pattern of fields has it: arrays leave no
+// trace in it.
+type found struct {
+	Change
+	field string
+}
+
+func plainly(list []found) (changes []Change) {
+	for _, f := range list {
+		changes = append(changes, f.Change)
+	}
+	return changes
+}
+
 func (c Change) String() string {
 	show := func(s string) string {
 		if s == "" {
@@ -52,21 +65,34 @@ func (c Change) String() string {
 const (
 	maxChanges = 100 // of one row
 	maxShown   = 200 // bytes of a value
-	maxNested  = 64  // below that, values are compared as texts: each level reads all that is in it again
+	maxDetail  = 300 // bytes of what is said of a row
 )
 
 // Changes compares two JSON texts field by field and returns where they differ,
 // in want's order; none where they are alike byte for byte, white space between
 // values aside. A text that is no JSON is compared by its bytes.
 func Changes(want, got []byte) []Change {
-	if !gjson.ValidBytes(want) || !gjson.ValidBytes(got) {
+	return plainly(new(Comparer).changes(want, got, AsSent, "", &Scratch{}))
+}
+
+// Changes returns where a row differs from what record's rendering, want, has
+// to become in this stage: nothing where it is intact.
+func (c *Comparer) Changes(user, event uint32, got []byte, form Form, s *Scratch) []Change {
+	v, cohort := c.plan.Values(user), c.plan.Cohort(user)
+	s.want = cohort.Program.Append(s.want[:0], int(event), &v)
+	return plainly(c.changes(s.want, got, form, c.plan.logTypes[cohort.LogType[event]], s))
+}
+
+func (c *Comparer) changes(want, got []byte, form Form, logType string, s *Scratch) []found {
+	d := s.differ(c, form, logType)
+	if !d.want.parse(want) || !d.got.parse(got) {
 		if string(want) == string(got) {
 			return nil
 		}
-		return []Change{{Want: window(want, got), Got: window(got, want), Cause: CauseUnknown}}
+		return []found{{Change: Change{Want: window(want, got), Got: window(got, want), Cause: CauseUnknown}}}
 	}
-	d := &differ{}
-	d.value("", gjson.ParseBytes(want), gjson.ParseBytes(got))
+	d.all, d.collect, d.list = true, true, nil
+	d.value(0, 0)
 	return d.list
 }
 
@@ -79,133 +105,40 @@ func window(a, b []byte) string {
 	return strconv.Quote(string(a[max(n-12, 0):min(n+12, len(a))]))
 }
 
-type differ struct {
-	list  []Change
-	depth int
-}
-
-func (d *differ) add(path, want, got string, cause Cause) {
-	if len(d.list) < maxChanges {
-		d.list = append(d.list, Change{path, shorten(want), shorten(got), cause})
+// detail says in few words how a row differs.
+func detail(want, got []byte, list []found) string {
+	if len(list) == 0 || list[0].Path == "" && list[0].Cause == CauseUnknown { // by its bytes only
+		return difference(want, got)
 	}
+	var b strings.Builder
+	for i, c := range list {
+		text := c.String()
+		if i > 0 && b.Len()+len(text) > maxDetail {
+			fmt.Fprintf(&b, "; and %d more", len(list)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(cut(text, 2*maxShown))
+	}
+	return b.String()
 }
 
-func shorten(s string) string {
+func shorten(s []byte) string {
 	if len(s) <= maxShown {
+		return string(s)
+	}
+	return fmt.Sprintf("%s (%d bytes)", cut(string(s), maxShown), len(s))
+}
+
+// cut ends a text behind the last whole character of its first n bytes.
+func cut(s string, n int) string {
+	if len(s) <= n {
 		return s
 	}
-	return fmt.Sprintf("%s… (%d bytes)", s[:maxShown], len(s))
-}
-
-func (d *differ) value(path string, want, got gjson.Result) {
-	d.depth++
-	defer func() { d.depth-- }()
-	switch {
-	case want.Raw == got.Raw:
-	case d.depth > maxNested:
-		d.add(path, want.Raw, got.Raw, CauseUnknown)
-	case want.IsObject() && got.IsObject():
-		d.object(path, want, got)
-	case want.IsArray() && got.IsArray():
-		d.array(path, want, got)
-	default:
-		d.add(path, want.Raw, got.Raw, causeOf(want, got))
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
 	}
-}
-
-// member is a name with its place among members of the same name.
-type member struct {
-	name string
-	nth  int
-}
-
-// members returns an object's members in order, names of which there are two apart.
-func members(object gjson.Result) (order []member, values map[member]gjson.Result) {
-	values, seen := map[member]gjson.Result{}, map[string]int{}
-	object.ForEach(func(key, value gjson.Result) bool {
-		m := member{key.Str, seen[key.Str]}
-		seen[key.Str]++
-		order, values[m] = append(order, m), value
-		return true
-	})
-	return order, values
-}
-
-func (d *differ) object(path string, want, got gjson.Result) {
-	wanted, wants := members(want)
-	given, gots := members(got)
-	for _, m := range wanted {
-		if g, ok := gots[m]; ok {
-			d.value(below(path, m.name), wants[m], g)
-		} else {
-			d.add(below(path, m.name), wants[m].Raw, "", CauseLost)
-		}
-	}
-	for _, m := range given {
-		if _, ok := wants[m]; !ok {
-			d.add(below(path, m.name), "", gots[m].Raw, CauseAdded)
-		}
-	}
-	common := func(list []member, other map[member]gjson.Result) (names []string) {
-		for _, m := range list {
-			if _, ok := other[m]; ok {
-				names = append(names, m.name)
-			}
-		}
-		return names
-	}
-	before, after := common(wanted, gots), common(given, wants)
-	if !slices.Equal(before, after) {
-		d.add(path, fmt.Sprintf("%q", before), fmt.Sprintf("%q", after), CauseKeys)
-	}
-}
-
-func (d *differ) array(path string, want, got gjson.Result) {
-	wants, gots := want.Array(), got.Array()
-	if reordered(wants, gots) {
-		d.add(path, want.Raw, got.Raw, CauseArray)
-		return
-	}
-	if len(gots) > 0 && len(gots) < len(wants) && slices.EqualFunc(gots, wants[:len(gots)], alikeRaw) {
-		d.add(path, want.Raw, got.Raw, CauseTruncate)
-		return
-	}
-	for i := range max(len(wants), len(gots)) {
-		at := below(path, strconv.Itoa(i))
-		switch {
-		case i >= len(gots):
-			d.add(at, wants[i].Raw, "", CauseLost)
-		case i >= len(wants):
-			d.add(at, "", gots[i].Raw, CauseAdded)
-		default:
-			d.value(at, wants[i], gots[i])
-		}
-	}
-}
-
-func alikeRaw(a, b gjson.Result) bool { return a.Raw == b.Raw }
-
-// reordered says whether two arrays hold the same elements, in another order.
-func reordered(a, b []gjson.Result) bool {
-	if len(a) != len(b) || slices.EqualFunc(a, b, alikeRaw) {
-		return false
-	}
-	count := map[string]int{}
-	for i := range a {
-		count[a[i].Raw]++
-		count[b[i].Raw]--
-	}
-	for _, n := range count {
-		if n != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-func below(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
+	return s[:n] + "…"
 }

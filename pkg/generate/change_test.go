@@ -178,7 +178,7 @@ func TestChangesOfAnything(t *testing.T) {
 		}
 	}
 	nested := func(n int, s string) []byte { return []byte(strings.Repeat("[", n) + s + strings.Repeat("]", n)) }
-	for depth, want := range map[int]string{maxNested - 1: "2", maxNested: "[2]"} {
+	for depth, want := range map[int]string{maxDepth - 1: "2", maxDepth: window(nested(maxDepth, "[2]"), nested(maxDepth, "[1]"))} {
 		list := Changes(nested(depth, "[1]"), nested(depth, "[2]"))
 		if len(list) != 1 || list[0].Got != want {
 			t.Errorf("%d deep: want one change to %s, got %+v", depth, want, list)
@@ -233,4 +233,89 @@ func decoded(t *testing.T, text string) (v any) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// What pipelines are known to do to values, and what it is called.
+func TestCausesAsTheyHappen(t *testing.T) {
+	for _, c := range []struct {
+		what, want, got string
+		cause           Cause
+	}{
+		{"an id through JavaScript or a DOUBLE column", `12345678901234567`, `12345678901234568`, CauseFloat},
+		{"the same, as Jackson writes doubles", `12345678901234567`, `1.2345678901234568E16`, CauseFloat},
+		{"a price through a DOUBLE column", `0.1234567890123456789`, `0.12345678901234568`, CauseFloat},
+		{"a text of a number through a double", `"12345678901234567"`, `"12345678901234568"`, CauseFloat},
+		{"beyond a double", `1e400`, `"Infinity"`, CauseFloat},
+		{"beyond a double, in Python", `-1e400`, `"-inf"`, CauseFloat},
+		{"beyond a double, null in its place", `1e400`, `null`, CauseNull},
+		{"DECIMAL(10,2)", `19.999`, `19.99`, CauseTruncate},
+		{"to a whole number", `19.75`, `19`, CauseTruncate},
+		{"varchar(5)", `"Alexander"`, `"Alexa"`, CauseTruncate},
+		{"a limit in bytes within a character", `"naïve"`, `"na` + "\xc3" + `"`, CauseTruncate},
+		{"Athena's timestamp", `"2026-09-14T09:00:00Z"`, `"2026-09-14 09:00:00.000"`, CauseZone},
+		{"Z as an offset", `"2026-09-14T09:00:00Z"`, `"2026-09-14T09:00:00+00:00"`, CauseZone},
+		{"no T", `"2026-09-14T09:00:00Z"`, `"2026-09-14 09:00:00Z"`, CauseEncoding},
+		{"a fraction of nothing", `"2026-09-14T09:00:00+09:00"`, `"2026-09-14T09:00:00.000+09:00"`, CauseEncoding},
+		{"local time as UTC", `"2026-09-14T09:00:00+09:00"`, `"2026-09-14T09:00:00Z"`, CauseZone},
+		{"to UTC", `"2026-09-14T09:00:00+09:00"`, `"2026-09-14T00:00:00Z"`, CauseZone},
+		{"epoch ms in local time", `1789344000000`, `1789376400000`, CauseZone},
+		{"UTF-8 as Latin-1", `"café"`, `"cafÃ©"`, CauseEncoding},
+		{"UTF-8 as Windows-1252", `"日本"`, `"æ—¥æœ¬"`, CauseEncoding},
+		{"to ASCII", `"café"`, `"caf?"`, CauseEncoding},
+		{"Latin-1 as UTF-8", `"café"`, `"caf` + "\ufffd" + `"`, CauseEncoding},
+		{"Go's encoding/json", `"<a & b>"`, `"\u003ca \u0026 b\u003e"`, CauseEncoding},
+		{"HTML", `"<a & b>"`, `"&lt;a &amp; b&gt;"`, CauseEncoding},
+		{"Python's json.dumps", `"café"`, `"caf\u00e9"`, CauseEncoding},
+		{"escaped twice", `"say \"hi\""`, `"say \\\"hi\\\""`, CauseEncoding},
+		{"a URL", `"a b&c"`, `"a+b%26c"`, CauseEncoding},
+		{"a whole double", `7`, `7.0`, CauseEncoding},
+		{"a decimal's zeros", `19.90`, `19.9`, CauseEncoding},
+		{"null", `"x"`, `null`, CauseNull},
+		{"an empty text", `"x"`, `""`, CauseNull},
+		{"an empty text for a number", `7`, `""`, CauseNull},
+		{"null as an empty text", `null`, `""`, CauseNull},
+		{"a quoted number", `7.50`, `"7.50"`, CauseText},
+		{"a quoted number, shorter", `7.50`, `"7.5"`, CauseText},
+		{"a text of digits as a number", `"0.5"`, `0.5`, CauseText},
+		{"a quoted number through a double", `12345678901234567`, `"12345678901234568"`, CauseFloat},
+		{"a set", `["a","b","c"]`, `["c","a","b"]`, CauseArray},
+		{"the first of a list", `[1,2,3]`, `[1]`, CauseTruncate},
+		{"another value", `"gold"`, `"silver"`, CauseUnknown},
+		{"another number", `7`, `8`, CauseUnknown},
+		{"another type", `true`, `1`, CauseUnknown},
+		{"an object as text", `{"a":1}`, `"{\"a\":1}"`, CauseUnknown},
+	} {
+		list := Changes([]byte(`{"a":{"v":`+c.want+`}}`), []byte(`{"a":{"v":`+c.got+`}}`))
+		if want := (Change{"a.v", c.want, c.got, c.cause}); len(list) != 1 || list[0] != want {
+			t.Errorf("%s: got %+v, want %+v", c.what, list, want)
+		}
+	}
+}
+
+// A cell of CSV has no type, so that its text is read as what was sent.
+func TestCausesInCells(t *testing.T) {
+	c := newPlan(t, Run{}, mixed, "mixed").Comparer(Options{Compare: 1})
+	for _, x := range []struct {
+		want, got string
+		cause     Cause // empty: alike
+	}{
+		{`19.90`, `"19.9"`, ""},
+		{`12345678901234567`, `"12345678901234568"`, CauseFloat},
+		{`19.99`, `"19"`, CauseTruncate},
+		{`7`, `""`, CauseNull},
+		{`{"b":[1.0,"x"]}`, `"{\"b\": [1, \"x\"]}"`, ""},
+		{`true`, `"true"`, ""},
+		{`"2026-09-14T09:00:00Z"`, `"2026-09-14 09:00:00"`, CauseZone}, // no rule makes it a time
+	} {
+		list := plainly(c.changes([]byte(`{"v":`+x.want+`}`), []byte(`{"v":`+x.got+`}`), Cells, "", &Scratch{}))
+		switch {
+		case x.cause == "" && len(list) == 0:
+		case len(list) != 1 || list[0] != Change{"v", x.want, x.got, x.cause}:
+			t.Errorf("%s in a cell as %s: got %+v, want %q", x.want, x.got, list, x.cause)
+		}
+	}
+	list := plainly(c.changes([]byte(`{"v":{"b":[1,{"c":2}]}}`), []byte(`{"v":"{\"b\":[1,{\"c\":3}]}"}`), Cells, "", &Scratch{}))
+	if want := (Change{"v.b.1.c", "2", "3", CauseUnknown}); len(list) != 1 || list[0] != want {
+		t.Errorf("got %+v, want %+v", list, want)
+	}
 }

@@ -25,15 +25,26 @@ const (
 type Match struct {
 	Kind        Kind
 	User, Event uint32
-	Intact      bool   // equal to the rendering, byte for byte
+	Intact      bool   // what was sent, by the rules of the stage
 	Detail      string // why not intact, or why a stranger
 }
 
 // A Scratch is the memory of one caller of Identify, reused between rows.
 type Scratch struct {
+	// Causes, if set, counts what changed rows, and bounds how many are looked into.
+	Causes *Causes
+
 	want, best []byte
 	ids        identity
 	candidates []uint32
+	diff       *differ
+
+	// What is inspected, by what.
+	plan  *Plan
+	row   []byte
+	loose bool // values may be written in another way than they were sent
+	visit func(template.Field) error
+	plain spelling
 }
 
 // identity is what a row says of itself.
@@ -71,14 +82,22 @@ func newLookup(cohorts []*Cohort) lookup {
 	return l
 }
 
+// Identify is that of a Comparer of bytes.
+func (p *Plan) Identify(row []byte, s *Scratch) Match { return p.bytes.Identify(row, AsSent, s) }
+
 // Identify says which planned record a row is: the inverse of generation. A
 // uuid that stands in one record only names it; else the user with the event
-// time names the candidates, and the one that renders to the row's bytes is it.
-// Where none does, the most similar candidate is the one that was changed.
-func (p *Plan) Identify(row []byte, s *Scratch) Match {
+// time names the candidates, and one that is as the row is it. Where none is, the
+// most similar candidate is the one that was changed.
+func (c *Comparer) Identify(row []byte, form Form, s *Scratch) Match {
+	p := c.plan
 	s.ids = identity{slot: -1, users: s.ids.users[:0], times: s.ids.times[:0]}
 	// A row that the walk cannot finish is judged by what it said until there.
-	_ = template.Walk(row, func(f template.Field) error { return p.inspect(row, f, &s.ids) })
+	if s.visit == nil || s.plan != p {
+		s.plan, s.visit = p, func(f template.Field) error { return p.inspect(s, f) } // made once: it would be memory for each row
+	}
+	s.row, s.loose = row, !c.strict(form)
+	_ = template.Walk(row, s.visit)
 	id := &s.ids
 	if len(id.users) == 0 {
 		return Match{Kind: Foreign}
@@ -93,12 +112,21 @@ func (p *Plan) Identify(row []byte, s *Scratch) Match {
 			return Match{Kind: Stranger, User: user, Detail: fmt.Sprintf("its uuid names slot %d, which the user does not play", id.slot)}
 		}
 	}
-	return p.compare(row, s)
+	if m, ok := c.intact(row, form, s); ok {
+		return m
+	}
+	return c.changed(row, form, s)
 }
 
 // inspect notes what one field says of the row's identity.
-func (p *Plan) inspect(row []byte, f template.Field, id *identity) error {
-	value := row[f.Start:f.End]
+func (p *Plan) inspect(s *Scratch, f template.Field) error {
+	value, id := s.row[f.Start:f.End], &s.ids
+	if s.loose {
+		f.Key = s.plain.name(f.Key)
+		if f.Kind == template.String {
+			value = s.plain.text(value)
+		}
+	}
 	if p.lookup.peerKeys[string(f.Key)] { // names another user
 		return nil
 	}
@@ -110,19 +138,34 @@ func (p *Plan) inspect(row []byte, f template.Field, id *identity) error {
 		}
 	}
 	if p.lookup.userKeys[string(f.Key)] {
-		if user, ok := p.ids.parse(value); ok {
+		user, ok := p.ids.parse(value)
+		if !ok && s.loose {
+			user, ok = p.ids.parse(s.plain.number(value))
+		}
+		if ok {
 			id.note(user)
 		}
 	}
 	if p.lookup.timeKeys[string(f.Key)] {
-		for _, c := range p.cohorts {
-			if ns, ok := c.Program.ParseTime(f.Key, value); ok {
-				id.times = append(id.times, ns)
-				break
-			}
+		if ns, ok := p.timeOf(f.Key, value, s); ok {
+			id.times = append(id.times, ns)
 		}
 	}
 	return nil
+}
+
+// timeOf reads a time as the template writes it, or in any form where the row may
+// be written otherwise.
+func (p *Plan) timeOf(key, value []byte, s *Scratch) (ns int64, ok bool) {
+	for _, c := range p.cohorts {
+		if ns, ok := c.Program.ParseTime(key, value); ok {
+			return ns, true
+		}
+	}
+	if !s.loose {
+		return 0, false
+	}
+	return s.plain.timeOf(value)
 }
 
 func (p *Plan) noteUUID(user uint32, slot int, id *identity) error {
@@ -169,39 +212,58 @@ func (c *Cohort) candidates(id *identity, shift int64, s *Scratch) []uint32 {
 	return s.candidates
 }
 
-// compare finds the candidate that the row is, or was before it was changed.
-func (p *Plan) compare(row []byte, s *Scratch) Match {
-	best, likeness := Match{Kind: Stranger, User: s.ids.users[0], Detail: "the user has no such event"}, -1
+// intact finds the candidate that the row is. Which of several does not matter:
+// they are one class.
+func (c *Comparer) intact(row []byte, form Form, s *Scratch) (m Match, ok bool) {
+	var d *differ // of a row that is not as it was sent byte for byte
+	isJSON, bytesOnly := false, c.bytesOnly(form)
 	for _, user := range s.ids.users {
-		v, c := p.Values(user), p.Cohort(user)
-		for _, event := range c.candidates(&s.ids, v.Shift, s) {
-			s.want = c.Program.Append(s.want[:0], int(event), &v)
-			if bytes.Equal(s.want, row) {
-				return Match{Kind: Planned, User: user, Event: event, Intact: true}
+		v, cohort := c.plan.Values(user), c.plan.Cohort(user)
+		for _, event := range cohort.candidates(&s.ids, v.Shift, s) {
+			s.want = cohort.Program.Append(s.want[:0], int(event), &v)
+			ok := bytes.Equal(s.want, row)
+			if !ok && !bytesOnly {
+				if d == nil {
+					d = s.differ(c, form, "")
+					isJSON = d.got.parse(row)
+				}
+				d.logType = c.plan.logTypes[cohort.LogType[event]]
+				ok = isJSON && d.intact(s.want)
 			}
-			if n := alike(s.want, row); n > likeness {
-				best, likeness = Match{Kind: Planned, User: user, Event: event}, n
+			if ok {
+				return Match{Kind: Planned, User: user, Event: uint32(c.Classes(cohort)[event]), Intact: true}, true
+			}
+		}
+	}
+	return Match{}, false
+}
+
+// changed finds the candidate that the row was before it was changed.
+func (c *Comparer) changed(row []byte, form Form, s *Scratch) Match {
+	m, most := Match{Kind: Stranger, User: s.ids.users[0], Detail: "the user has no such event"}, similarity{-1, -1}
+	d := s.differ(c, form, "")
+	isJSON := d.got.parse(row)
+	var logType string
+	for _, user := range s.ids.users {
+		v, cohort := c.plan.Values(user), c.plan.Cohort(user)
+		for _, event := range cohort.candidates(&s.ids, v.Shift, s) {
+			s.want = cohort.Program.Append(s.want[:0], int(event), &v)
+			d.logType = c.plan.logTypes[cohort.LogType[event]]
+			if like := d.similar(s.want, row, isJSON); most.less(like) {
+				m, most, logType = Match{Kind: Planned, User: user, Event: uint32(c.Classes(cohort)[event])}, like, d.logType
 				s.best = append(s.best[:0], s.want...)
 			}
 		}
 	}
-	if best.Kind == Planned {
-		best.Detail = difference(s.best, row)
+	if m.Kind != Planned {
+		return m
 	}
-	return best
-}
-
-// alike is the length of the common prefix and suffix.
-func alike(a, b []byte) int {
-	n, most := 0, min(len(a), len(b))
-	for n < most && a[n] == b[n] {
-		n++
+	if m.Detail = unexamined; s.Causes.begin() {
+		list := c.changes(s.best, row, form, logType, s)
+		m.Detail = detail(s.best, row, list)
+		s.Causes.add(c.plan.ID(m.User, m.Event), logType, list)
 	}
-	end := 0
-	for end < most-n && a[len(a)-1-end] == b[len(b)-1-end] {
-		end++
-	}
-	return n + end
+	return m
 }
 
 // difference shows the first byte that differs, with what stands around it.

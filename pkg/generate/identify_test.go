@@ -53,8 +53,8 @@ func plain(t fataler, line []byte, rules []scenario.Rule, logType string) (at []
 }
 
 // One changed byte that is neither identity nor structure leaves the record what
-// it is, but not intact, and the detail names the byte.
-func TestIdentifyNamesTheChangedByte(t *testing.T) {
+// it is, but not intact, and the detail names the field.
+func TestIdentifyNamesTheChangedField(t *testing.T) {
 	rules := func() []scenario.Rule { sc, _ := load(t, folders["smoke"], "smoke"); return sc.Rewrite }()
 	rapid.Check(t, func(t *rapid.T) {
 		p := smoke(t, rapid.Uint64Range(1, 60).Draw(t, "users"), Run{ID: rapid.StringMatching(`[a-z]*`).Draw(t, "run")})
@@ -72,8 +72,20 @@ func TestIdentifyNamesTheChangedByte(t *testing.T) {
 		before := string(line)
 		line[at] = is
 		got := p.Identify(line, &Scratch{})
-		detail := fmt.Sprintf("byte %d of %d: want %q, got %q", at, len(line), before[max(at-12, 0):min(at+12, len(line))], line[max(at-12, 0):min(at+12, len(line))])
-		if want := (Match{Kind: Planned, User: user, Event: event, Detail: detail}); got != want {
+		var parts []string // of the detail; the elements of an array have a number in their path
+		_ = template.Walk(line, func(f template.Field) error {
+			if f.Start <= at && at < f.End {
+				parts = []string{string(f.Key), fmt.Sprintf(": want %s, got %s (", before[f.Start:f.End], line[f.Start:f.End])}
+			}
+			return nil
+		})
+		for _, part := range parts {
+			if !strings.Contains(got.Detail, part) {
+				t.Errorf("%s\nwith byte %d changed is\n%s\n%+v, want %s", before, at, line, got, part)
+			}
+		}
+		got.Detail = ""
+		if want := (Match{Kind: Planned, User: user, Event: event}); got != want {
 			t.Errorf("%s\nwith byte %d changed is\n%s\n%+v, want %+v", before, at, line, got, want)
 		}
 	})
@@ -85,7 +97,7 @@ func TestIdentifyOfAnotherLength(t *testing.T) {
 	line := string(row(p, 3, 0))
 	for _, c := range []struct{ got, detail string }{
 		{line + " ", fmt.Sprintf(`byte %d of %d: want "sh_token\":null}"`, len(line), len(line))},
-		{strings.Replace(line, `"streak":1,`, ``, 1), "byte "},
+		{strings.Replace(line, `"streak":1,`, ``, 1), "streak: want 1, got nothing (field lost)"},
 		{line[:len(line)-1], fmt.Sprintf("byte %d of %d: ", len(line)-1, len(line))},
 		{line[:90], fmt.Sprintf("byte 90 of %d: ", len(line))}, // torn behind its uuid
 		{line + line, fmt.Sprintf("byte %d of %d: ", len(line), len(line))},
@@ -190,7 +202,7 @@ func TestIdentifyAmongCandidates(t *testing.T) {
 		line := string(row(p, 0, uint32(event)))
 		what := strings.NewReplacer(`"jump"`, `"jumq"`, `"fall"`, `"falk"`, `"quit"`, `"quiz"`, `"stop"`, `"step"`, `"run"`, `"ran"`, `"hello"`, `"hallo"`, `"no":"0`, `"no":"1`)
 		got := p.Identify([]byte(what.Replace(line)), &Scratch{})
-		if class := uint32(p.Cohort(0).Program.Class[event]); got.Kind != Planned || got.User != 0 || got.Event != class || got.Intact || !strings.HasPrefix(got.Detail, "byte ") {
+		if class := uint32(p.Cohort(0).Program.Class[event]); got.Kind != Planned || got.User != 0 || got.Event != class || got.Intact || !strings.Contains(got.Detail, "want ") {
 			t.Errorf("%s is %+v, want event %d, not intact", what.Replace(line), got, class)
 		}
 	}

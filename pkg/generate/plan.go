@@ -55,6 +55,7 @@ type Plan struct {
 	newline bool
 	key     string
 	lookup  lookup
+	bytes   *Comparer
 }
 
 // A Cohort is a share of the users that plays one template.
@@ -65,6 +66,7 @@ type Cohort struct {
 	Events  int      // of the program that its users play, from the first
 	LogType []uint16 // of each event: index into the plan's log types
 
+	number   int                // in the scenario's order
 	since    []time.Duration    // of each event, after the first
 	first    uint64             // first position of the cohort
 	base     uint64             // dense index of its first record
@@ -113,6 +115,7 @@ func New(sc *scenario.Scenario, programs map[string]*template.Program, run Run) 
 	}
 	p.Reserved = p.ids.String()
 	p.lookup = newLookup(p.cohorts)
+	p.bytes = p.ofBytes()
 	return p, nil
 }
 
@@ -137,7 +140,7 @@ func (p *Plan) addCohorts(sc *scenario.Scenario, programs map[string]*template.P
 		if cohort.numbers, err = numbers(prog, c); err != nil {
 			return err
 		}
-		cohort.first, cohort.base = first, p.distinct
+		cohort.number, cohort.first, cohort.base = i, first, p.distinct
 		for _, e := range prog.Events[:events] {
 			name := prog.LogTypes[e.LogType]
 			t, ok := types[name]
@@ -340,13 +343,7 @@ func (p *Plan) Place(user uint32) uint64 {
 }
 
 // Multiplicity is how many planned records, copies among them, render like one.
-func (p *Plan) Multiplicity(user, event uint32) (n int) {
-	c := p.Cohort(user)
-	for _, member := range c.Members(int(event)) {
-		n += 1 + int(p.copies(c, Step{User: user, Event: member}))
-	}
-	return n
-}
+func (p *Plan) Multiplicity(user, event uint32) int { return p.bytes.Multiplicity(user, event) }
 
 // ID names one planned record.
 func (p *Plan) ID(user, event uint32) record.ID {

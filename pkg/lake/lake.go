@@ -44,6 +44,9 @@ type Row struct {
 	Offset  int64  // of its first byte, in decompressed bytes
 	Data    []byte // from '{' to '}'; valid until the callback returns
 	Newline bool   // "\n" or "\r\n" follows directly
+
+	Converted bool // from columns that have types, as Parquet's: Data is not what was stored
+	Text      bool // from cells that are texts, as in CSV, likewise
 }
 
 // Damage is a span that holds no readable row: a finding, not an error.

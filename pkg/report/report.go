@@ -119,6 +119,26 @@ type Stage struct {
 	Damaged    uint64     `json:"damaged"` // unreadable spans
 	Misplaced  *uint64    `json:"misplaced"`
 	Lag        *struct{}  `json:"lag_ms"`
+	Changes    Changes    `json:"changes"`
+}
+
+// Changes says what changed rows, duplicates among them.
+type Changes struct {
+	Compare string   `json:"compare"` // how rows are held against records: exact, json, subset
+	Beyond  uint64   `json:"beyond"`  // changed rows that were too many to look into
+	Whole   bool     `json:"whole"`   // nothing else changed in those that were looked into
+	Fields  []Change `json:"fields"`  // the most frequent first
+}
+
+// A Change is what happened to one field of one log type, with an example.
+type Change struct {
+	LogType string `json:"log_type"`
+	Field   string `json:"field"` // dotted, without the numbers of elements; empty: the row as a whole
+	Cause   string `json:"cause"`
+	Rows    uint64 `json:"rows"`
+	ID      string `json:"id"` // of the example
+	Want    string `json:"want"`
+	Got     string `json:"got"`
 }
 
 // Duplicates are charged to whoever can have made them.
@@ -181,6 +201,9 @@ func JSON(w io.Writer, r Report) error {
 	list(&r.Reasons)
 	list(&r.Push.Shards)
 	list(&r.Stages)
+	for i := range r.Stages {
+		list(&r.Stages[i].Changes.Fields)
+	}
 	list(&r.LogTypes)
 	list(&r.Aggregate)
 	list(&r.Expectations)

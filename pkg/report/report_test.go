@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -197,7 +198,7 @@ func TestJSONLeavesTextReadable(t *testing.T) {
 		t.Errorf("got %s, want the reason as it is", b.String())
 	}
 	var back Report
-	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Run != r.Run || back.Stages[0] != r.Stages[0] {
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Run != r.Run || !reflect.DeepEqual(back.Stages[0], r.Stages[0]) {
 		t.Errorf("read back: %v, %+v", err, back)
 	}
 }

@@ -41,6 +41,7 @@ func Text(w io.Writer, r Report) error {
 		fmt.Fprintf(&b, "       duplicates: %s by the producer, %s by the pipeline; %s strangers, %s foreign rows, %s unreadable spans\n",
 			Count(s.Duplicates.Producer), Count(s.Duplicates.Pipeline), Count(s.Strangers), Count(s.Foreign), Count(s.Damaged))
 	}
+	changes(&b, r)
 	expectations(&b, r)
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
@@ -49,6 +50,46 @@ func Text(w io.Writer, r Report) error {
 	differences(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// changes shows what changed rows, by cause.
+func changes(b *strings.Builder, r Report) {
+	for _, s := range r.Stages {
+		c := s.Changes
+		if len(c.Fields) == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "\nchanged in %s, by cause (compare: %s):\n", s.Name, c.Compare)
+		t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(t, "rows\tcause\t  field, and one example")
+		named := min(shown, len(c.Fields))
+		for _, f := range c.Fields[:named] {
+			fmt.Fprintf(t, "%s\t%s\t  %s\n", Count(f.Rows), f.Cause, example(f))
+		}
+		_ = t.Flush() // a strings.Builder does not fail
+		if more := len(c.Fields) - named; more > 0 || !c.Whole {
+			fmt.Fprintf(b, "  and more: the JSON report has %s\n", Count(uint64(len(c.Fields))))
+		}
+		if c.Beyond > 0 {
+			fmt.Fprintf(b, "  %s more changed rows were not looked into\n", Count(c.Beyond))
+		}
+	}
+}
+
+func example(c Change) string {
+	field := c.LogType
+	if c.Field != "" {
+		field += "." + c.Field
+	}
+	switch {
+	case c.Want == "" && c.Got == "":
+		return field
+	case c.Want == "":
+		return fmt.Sprintf("%s: got %s (%s)", field, c.Got, c.ID)
+	case c.Got == "":
+		return fmt.Sprintf("%s: want %s (%s)", field, c.Want, c.ID)
+	}
+	return fmt.Sprintf("%s: want %s, got %s (%s)", field, c.Want, c.Got, c.ID)
 }
 
 // next says what helps. RUN is the run directory, which a report does not know.

@@ -115,6 +115,11 @@ var faultyLanguage = []struct {
 	{"stream: {limits: {per_shard: 0%}}\n", []string{`3:30: per_shard: 0%: want more than 0%`}},
 	{"stages: {table: {path: x}}\n", []string{`3:10: stages: table: not in this version of kreplay: remove it`}},
 	{"stages: {raw: {path: x, expect: empty}}\n", []string{`3:33: expect: empty: only dlq can be expected to be: raw is where records go`}},
+	{"stages: {raw: {path: x, compare: bytes}}\n", []string{`3:34: compare: want exact, json or subset, got "bytes"`}},
+	{"stages: {raw: {path: x, ignore: [a..b, \"{a\"]}}\n", []string{`3:34: ignore: "a..b": want a field's name, or type.path.to.field`, `3:40: ignore: "{a": "{" is not closed by "}"`}},
+	{"stages: {raw: {path: x, ignore: []}}\n", []string{`3:33: ignore: want at least one item in it`}},
+	{"stages: {dlq: {path: x, compare: json, ignore: [a]}}\n", []string{
+		`3:34: compare: dlq holds error records, which are not compared: leave it out`, `3:49: ignore: dlq holds error records, which are not compared: leave it out`}},
 	{"stages: {dlq: {path: x, expect: full}}\n", []string{`3:33: expect: want empty, got "full"`}},
 	{"stages: {raw: {path: \"gs://b\"}}\n", []string{`3:22: path: "gs://b": want a directory, a file or s3://bucket/prefix`}},
 	{"stages: {raw: {path: x, partition: \"!{timestamp:yyyy/ww}\"}}\n", []string{`3:36: partition: "!{timestamp:yyyy/ww}": want !{timestamp:FORMAT} with yyyy, MM, dd, HH, mm, 'text' and any of -/_.= in it, got !{timestamp:yyyy/ww}`}},

@@ -151,8 +151,25 @@ type Stage struct {
 	Payload    string // field of a row that holds the record, where a transform wraps it, as a dotted path; empty: the row is the record
 	Base64     bool   // the payload is in base64
 	Empty      bool   // it is expected to hold nothing of this run
-	Pos        Pos    // of the name
+	Compare    Compare
+	Ignore     []Pattern // fields that are left out of the comparison
+	Pos        Pos       // of the name
 }
+
+// A Compare says what holds between a record and its row.
+type Compare uint8
+
+// What compare may be.
+const (
+	CompareExact  Compare = iota // the same bytes; a row that has none of its own, as Parquet's, as with json
+	CompareJSON                  // the same JSON value: order of keys, white space, escapes and forms of numbers do not matter
+	CompareSubset                // the same, and fields may be added to objects
+)
+
+// String returns the word of the scenario file.
+func (c Compare) String() string { return compares[c] }
+
+var compares = []string{"exact", "json", "subset"}
 
 // Settle says when a stage counts as done: nothing new for Quiet, or Max has passed.
 type Settle struct {

@@ -42,6 +42,9 @@ var stages = field{key: "stages", doc: "where the pipeline delivers to", kind: n
 			take: store(partition, func(s *draft) *string { return &last(s.Stages).Partition })},
 		{key: "payload", doc: "field of a row that holds the record, where a transform wraps it", form: "a dotted path such as data.record", take: takePayload},
 		{key: "encoding", doc: "how the payload is written: as text or an object, or in base64", form: "text or base64", json: `{"enum":["text","base64"]}`, take: takeEncoding},
+		{key: "compare", doc: "how a row is held against its record: the same bytes; the same JSON value; or the same and fields may be added", form: "exact, json or subset",
+			json: `{"enum":["exact","json","subset"]}`, take: takeCompare},
+		{key: "ignore", doc: "fields that are left out of the comparison, with what is in them", kind: list, filled: true, each: &field{form: "field pattern", take: takeIgnore}},
 		{key: "expect", doc: "of dlq: it holds nothing of this run", form: "empty", json: `{"const":"empty"}`, take: takeEmpty},
 	}}}
 

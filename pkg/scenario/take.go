@@ -221,6 +221,30 @@ func takeEncoding(s *draft, n node) error {
 	return err
 }
 
+var errCompared = errors.New("dlq holds error records, which are not compared: leave it out")
+
+func takeCompare(s *draft, n node) error {
+	if last(s.Stages).Name == "dlq" {
+		return errCompared
+	}
+	i, err := oneOf(n, compares...)
+	last(s.Stages).Compare = Compare(i)
+	return err
+}
+
+func takeIgnore(s *draft, n node) error {
+	st := last(s.Stages)
+	if st.Name == "dlq" {
+		return errCompared
+	}
+	pattern, err := plainText(n)
+	if err != nil {
+		return err
+	}
+	st.Ignore = append(st.Ignore, Pattern{pattern, n.pos})
+	return fieldPattern(pattern)
+}
+
 func takeEmpty(s *draft, n node) error {
 	st := last(s.Stages)
 	if n.shape != text || n.text != "empty" {
