@@ -45,6 +45,7 @@ type episode struct {
 	data     string
 	from     time.Time
 	modified time.Time // zero: from
+	until    time.Time // zero: for ever
 	unlisted int       // it does not show in so many listings
 }
 
@@ -59,6 +60,9 @@ func (e episode) info() object.Info {
 func (s *scripted) now() map[string]episode {
 	there := map[string]episode{}
 	for _, e := range s.script {
+		if !e.until.IsZero() && !time.Now().Before(e.until) {
+			continue
+		}
 		if old, ok := there[e.key]; !e.from.After(time.Now()) && len(s.lists) > e.unlisted && (!ok || e.from.After(old.from)) {
 			there[e.key] = e
 		}
@@ -271,6 +275,22 @@ func TestReplacedObjectIsReadAfresh(t *testing.T) {
 	}
 	if raw.most() > 2 {
 		t.Errorf("opened %v, want none more than twice", raw.opened)
+	}
+}
+
+// Objects that are made into one after they had been read are not counted twice.
+func TestCompactedObjectsAreReadAfresh(t *testing.T) {
+	p := pushAcked(t, 2)
+	raw := p.half(3 * time.Second)
+	both, at := raw.script[0].data+"\n"+raw.script[1].data, p.ended.Add(7*time.Second)
+	raw.script[0].until, raw.script[1].until = at, at
+	raw.script = append(raw.script, episode{key: "c", data: both, from: at})
+	res, err := p.in(t, 0, replay.VerifyConfig{Quiet: 5 * time.Second, Max: time.Hour}, raw, &scripted{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep, notes := res.Report(), strings.Join(res.Notes, "; "); rep.Verdict != report.Pass || !strings.Contains(notes, "raw: 2 objects that had been read are gone: its account was started afresh") {
+		t.Errorf("%s %q, notes %q; want pass, a note", rep.Verdict, rep.Reasons, notes)
 	}
 }
 

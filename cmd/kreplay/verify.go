@@ -22,7 +22,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	cfg := replay.VerifyConfig{Engine: engine, Open: a.openPlace}
 	c := &cobra.Command{
 		Use: "verify RUN...", Short: "Account for a run: what was delivered, lost, duplicated, changed",
-		Long: `Account for a run directory, here or in S3. Reads the stages again each time and may be repeated.
+		Long: `Account for a run directory, here or in S3. May be repeated, and goes on from what the one before has read.
 The run directories of many workers, or a folder or prefix that holds them as worker-1, worker-2, …,
 are one run: one account, one report, one exit code. Workers that are absent are named. The report
 is left in the first RUN.

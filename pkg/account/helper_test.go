@@ -31,6 +31,11 @@ const poke = `{"log_type":"poke","user_id":"10004217","ts":1789344025305}` + "\n
 // user has a class of three records alike.
 func smokePlan(t fatal, users int, change ...func(*scenario.Scenario)) *generate.Plan {
 	t.Helper()
+	return smokeRun(t, "test", users, change...)
+}
+
+func smokeRun(t fatal, id string, users int, change ...func(*scenario.Scenario)) *generate.Plan {
+	t.Helper()
 	fsys := fstest.MapFS{}
 	err := fs.WalkDir(scenarios.FS, "smoke", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -64,7 +69,7 @@ func smokePlan(t fatal, users int, change ...func(*scenario.Scenario)) *generate
 			t.Fatalf("template: %v", err)
 		}
 	}
-	plan, err := generate.New(sc, programs, generate.Run{ID: "test"})
+	plan, err := generate.New(sc, programs, generate.Run{ID: id})
 	if err != nil {
 		t.Fatalf("plan: %v", err)
 	}

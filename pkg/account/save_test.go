@@ -182,9 +182,8 @@ func TestAnotherRunsStateIsRefused(t *testing.T) {
 	if _, err := restored(t, other, state(t, plan)); !errors.Is(err, ErrState) {
 		t.Errorf("state of another plan: %v, want ErrState", err)
 	}
-	run := *plan // the same content, sent again
-	run.Tag++
-	if _, err := restored(t, &run, state(t, plan)); !errors.Is(err, ErrState) {
+	run := smokeRun(t, "again", 4) // the same content, sent again
+	if _, err := restored(t, run, state(t, plan)); !errors.Is(err, ErrState) {
 		t.Errorf("state of another run: %v, want ErrState", err)
 	}
 	var b bytes.Buffer
