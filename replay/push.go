@@ -32,6 +32,9 @@ type Target struct {
 	// is sent no more than it takes. nil where shards have no limits, or where
 	// keys do not say the shard (distribution AUTO).
 	Shards func(context.Context) ([]stream.Shard, error)
+	// Offset is how far the stream's clock is ahead of this machine's, as
+	// kinesis.Client has it when all is sent. nil: nobody knows.
+	Offset func() stream.Offset
 }
 
 // PushConfig says where a push goes and what it leaves behind.

@@ -13,6 +13,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"kreplay/pkg/batch"
+	"kreplay/pkg/stream"
 )
 
 // StatsFile holds a push's Stats in its run directory.
@@ -33,6 +34,8 @@ type Stats struct {
 	Put      *Latency     `json:"put"`               // of requests
 	Shards   []ShardStats `json:"shards"`            // by id
 	Unpaced  string       `json:"unpaced,omitempty"` // why shards were not paced
+
+	Clock stream.Offset `json:"clock"` // of the stream, ahead of the sender's
 }
 
 // ShardStats say what went into a shard, data and keys, and what it refused.
@@ -103,6 +106,7 @@ func (s *Stats) Merge(other *Stats) error {
 	if s.Unpaced == "" {
 		s.Unpaced = other.Unpaced
 	}
+	s.Clock = s.Clock.Or(other.Clock)
 	var errSlip, errPut error
 	s.Slip, errSlip = s.Slip.plus(other.Slip)
 	s.Put, errPut = s.Put.plus(other.Put)
@@ -133,6 +137,9 @@ func (p *push) stats() pending {
 	s := &Stats{Format: statsFormat, Segments: 1, Bytes: c.Bytes, GivenUp: c.GivenUp - c.Held, Held: c.Held, Shards: []ShardStats{}, Unpaced: p.unpaced}
 	for _, shard := range p.dispatch.Shards() {
 		s.Shards = append(s.Shards, shardStats(shard))
+	}
+	if p.target.Offset != nil {
+		s.Clock = p.target.Offset()
 	}
 	var errSlip, errPut, errMerge error
 	s.Slip, errSlip = newLatency(p.slip)

@@ -79,7 +79,7 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 	if err := a.checkSpend(ctx, job, client, info); err != nil {
 		return replay.Target{}, nil, err
 	}
-	to := replay.Target{Sink: client, Stream: name, Endpoint: a.kinesisEndpoint(), RecordBytes: info.MaxRecordBytes}
+	to := replay.Target{Sink: client, Stream: name, Endpoint: a.kinesisEndpoint(), RecordBytes: info.MaxRecordBytes, Offset: client.Offset}
 	// An emulator has no limits, or does not say so.
 	if !info.Auto() && (job.Scenario.Stream.Limits.PerShard > 0 || !loopback(to.Endpoint)) {
 		to.Shards = client.Shards

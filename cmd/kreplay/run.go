@@ -189,7 +189,7 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	}
 	defer func() { _ = pipe.Close() }() //nolint:contextcheck // it also ends what outlives a cancelled ctx
 	client := kinesis.New(localConfig(pipe.URL()), name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
-	cfg.Push.Target = replay.Target{Sink: client, Stream: name, Endpoint: pipe.URL()}
+	cfg.Push.Target = replay.Target{Sink: client, Stream: name, Endpoint: pipe.URL(), Offset: client.Offset}
 	if r.emb.limits == "aws" {
 		cfg.Push.Target.Shards = client.Shards
 	}
