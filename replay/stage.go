@@ -40,6 +40,8 @@ func (v *verifier) run(ctx context.Context) error {
 	acc := account.New(v.res.Plan)
 	defer func() { _ = acc.Close() }()
 	acc.Rejects, acc.Folder = v.rejects, v.cfg.Dir
+	acc.Time(v.res.timing)
+	listed := time.Now() // what comes later is not read
 	if err == nil {
 		err = v.scan(ctx, acc)
 	}
@@ -61,6 +63,9 @@ func (v *verifier) run(ctx context.Context) error {
 		}
 		return v.list.add(Named{v.stage.Name, d})
 	})
+	if err == nil && v.stage.Err == nil {
+		v.stage.Lag, err = v.res.lag(acc, listed, settled)
+	}
 	return err
 }
 
@@ -136,7 +141,7 @@ func (v *verifier) scanObject(ctx context.Context, info object.Info, acc *accoun
 	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, began, info.Modified.Add(clockSkew))
 	row := func(r lake.Row) error {
 		m := v.res.Plan.Identify(r.Data, scratch)
-		acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
+		acc.See(m, account.Place{Object: r.Object, Offset: r.Offset, At: info.Modified.UnixMilli()})
 		if m.Kind != generate.Planned {
 			return nil
 		}

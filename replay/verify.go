@@ -13,6 +13,7 @@ import (
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/dir"
+	"kreplay/pkg/stream"
 )
 
 // VerifyConfig says which run is accounted for and how long to wait for it.
@@ -47,6 +48,9 @@ type Result struct {
 	Unjudged string   // why the scenario's expectations were not judged; empty: they were
 	Samples  []Named  // the first differences; all of them are in differences.ndjson
 	Total    uint64   // differences
+
+	timing *account.Timing
+	clocks []stream.Offset // by worker; a zero one is not known
 }
 
 // A Stage is the account of one stage.
@@ -58,7 +62,8 @@ type Stage struct {
 	Settled bool
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
-	Errors  int // of an error stage: objects that came since the run began, but those of other producers' records only
+	Lag     *account.Lag // nil: the stage could not be read
+	Errors  int          // of an error stage: objects that came since the run began, but those of other producers' records only
 
 	Partitioned bool   // the scenario says where records belong
 	Misplaced   uint64 // rows of planned records in objects that lie elsewhere
@@ -102,6 +107,7 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	}
 	rejects := account.NewRejects(res.Plan)
 	defer func() { _ = rejects.Close() }()
+	res.timing = account.NewTiming(res.Plan, res.Ledger.Manifest.Started)
 	for _, name := range judged(stages) {
 		v := &verifier{cfg: cfg, res: res, list: list, stage: Stage{Name: name, Path: stages[name]}, within: within(stages, name)}
 		v.rejects = rejects
@@ -163,5 +169,9 @@ func open(runs []string, isCopy bool) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Ledger: led, Stats: stats, Job: job, Plan: plan}, nil
+	clocks, err := readClocks(led.Workers)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Ledger: led, Stats: stats, Job: job, Plan: plan, clocks: clocks}, nil
 }
