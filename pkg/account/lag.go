@@ -139,6 +139,7 @@ const (
 )
 
 // Time has the rows timed that are seen from now on. It is called before See.
+// Accounts that share a Timing are settled one after another.
 func (a *Account) Time(t *Timing) { a.arrivals = &arrivals{t, make([]atomic.Uint32, len(t.sends))} }
 
 // see notes a row of the class that begins with event, seen at ms since 1970.
@@ -152,9 +153,17 @@ func (s *arrivals) see(user, event uint32, at int64) {
 	}
 	for now, seen := s.ms(at), &s.seen[slot]; ; {
 		old := seen.Load()
-		if old != 0 && old <= now || seen.CompareAndSwap(old, now) {
+		if old != 0 && old <= now || old == untimed || seen.CompareAndSwap(old, now) {
 			return
 		}
+	}
+}
+
+// begin forgets what a walk before this one asked for that nobody asked a ledger.
+func (s *arrivals) begin() {
+	if s != nil && !s.known {
+		clear(s.sends)
+		s.asked = nil
 	}
 }
 

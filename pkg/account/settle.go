@@ -56,6 +56,7 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 	for i, name := range a.plan.LogTypes() {
 		w.tally.LogTypes[i].Name = name
 	}
+	a.arrivals.begin()
 	for step := range a.plan.Order(generate.Slice{}) {
 		if err := w.step(step); err != nil {
 			return Tally{}, err
