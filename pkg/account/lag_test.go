@@ -319,6 +319,9 @@ func TestSampledQuantilesAreNear(t *testing.T) {
 
 // However long a run is, it is told in so many steps.
 func TestStepsAreBounded(t *testing.T) {
+	if step := stepOf(59_999, 59_999+MaxSteps*60_000-1); step != 2*time.Minute {
+		t.Errorf("steps of %v where a day touches a minute too many", step)
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		first := rapid.Int64Range(0, 1<<42).Draw(rt, "first")
 		last := first + rapid.Int64Range(0, 1<<32).Draw(rt, "span")

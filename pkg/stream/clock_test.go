@@ -72,9 +72,9 @@ func TestClockNarrows(t *testing.T) {
 // Clocks that may agree are not corrected.
 func TestClocksThatMayAgree(t *testing.T) {
 	var c stream.Clock
-	answer(&c, noon.Add(500*time.Millisecond), 0, 0, 0)
+	answer(&c, noon.Add(250*time.Millisecond), 0, 0, 0)
 	o := c.Offset()
-	if o.Correction() != 0 || o.Off() != 500*time.Millisecond || o.String() != "0s ± 500ms" {
+	if o.Correction() != 0 || o.Off() != 750*time.Millisecond || o.String() != "250ms ± 500ms" {
 		t.Errorf("%+v: corrected by %v, off by %v, %q", o, o.Correction(), o.Off(), o)
 	}
 }
