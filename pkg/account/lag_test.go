@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -400,5 +401,48 @@ func BenchmarkTimed(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(plan.Total()), "ns/record")
 		})
+	}
+}
+
+// Rows that were seen before anyone timed them are told, and neither guessed nor
+// waited for, whatever is seen of their records later.
+func TestRowsThatNobodyTimed(t *testing.T) {
+	plan := smokePlan(t, 1)
+	a := New(plan)
+	defer a.Close()
+	lake(a, plan, func(int) int { return 1 })
+	timing := NewTiming(plan, began)
+	a.Time(timing)
+	for range 2 {
+		if _, err := a.Settle(alone(allAcked(plan)), false, ignore); err != nil {
+			t.Fatal(err)
+		}
+		a.See(generate.Match{Kind: generate.Planned, Intact: true}, Place{At: began.UnixMilli()})
+	}
+	err := timing.Ask(func(_ int, list []ledger.Sent) (time.Time, error) {
+		for i := range list {
+			list[i].At = 1
+		}
+		return began, nil
+	})
+	l := a.Lag(began, false)
+	if classes := plan.Total() - 2; err != nil || l.Unsaid != classes || l.All.Count+l.Waiting > 0 { // three records are alike
+		t.Errorf("%v, %+v; want %d of no known time", err, l, classes)
+	}
+}
+
+// An error of who asks a ledger is the caller's.
+func TestErrorOfALedger(t *testing.T) {
+	j := newJourneys(smokePlan(t, 1), 1)
+	a := New(j.plan)
+	defer a.Close()
+	timing := NewTiming(j.plan, began)
+	a.Time(timing)
+	if _, err := a.Settle(alone(allAcked(j.plan)), true, ignore); err != nil {
+		t.Fatal(err)
+	}
+	gone := errors.New("gone")
+	if err := timing.Ask(func(int, []ledger.Sent) (time.Time, error) { return began, gone }); !errors.Is(err, gone) {
+		t.Errorf("got %v, want the ledger's error", err)
 	}
 }
