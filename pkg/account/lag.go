@@ -13,8 +13,8 @@ import (
 )
 
 // MaxTimed bounds how many records are timed: 8 bytes each and 4 in each stage,
-// and while a stage is settled 20 more; about 20 MB in all.
-const MaxTimed = 1 << 19
+// and while a stage is settled 30 more; about 10 MB in all.
+const MaxTimed = 1 << 18
 
 // A Timing times a sample of a plan's records: when each was sent, and, with an
 // Account, when it was seen first. All stages share one. The sample is one record
