@@ -179,6 +179,9 @@ type timedClass struct {
 
 // class takes note of a class, if it is timed.
 func (s *arrivals) class(c timedClass) {
+	if s == nil {
+		return
+	}
 	slot, timed := s.slot(s.plan.Index(c.user, c.first))
 	if !timed {
 		return

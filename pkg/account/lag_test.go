@@ -55,7 +55,7 @@ func newJourneys(plan *generate.Plan, workers uint64) *journeys {
 func (j *journeys) lag(t fatal, timing *Timing) Lag {
 	t.Helper()
 	a := New(j.plan)
-	defer a.Close()
+	defer func() { _ = a.Close() }()
 	a.Time(timing)
 	a.Rejects = NewRejects(j.plan)
 	for _, m := range j.errors {
@@ -340,7 +340,7 @@ func TestStepsAreBounded(t *testing.T) {
 func TestEarliestRowFromManyGoroutines(t *testing.T) {
 	plan := smokePlan(t, 1)
 	a := New(plan)
-	defer a.Close()
+	defer func() { _ = a.Close() }()
 	a.Time(NewTiming(plan, began))
 	var g sync.WaitGroup
 	for k := range 4 {
@@ -409,7 +409,7 @@ func BenchmarkTimed(b *testing.B) {
 func TestRowsThatNobodyTimed(t *testing.T) {
 	plan := smokePlan(t, 1)
 	a := New(plan)
-	defer a.Close()
+	defer func() { _ = a.Close() }()
 	lake(a, plan, func(int) int { return 1 })
 	timing := NewTiming(plan, began)
 	a.Time(timing)
@@ -435,7 +435,7 @@ func TestRowsThatNobodyTimed(t *testing.T) {
 func TestErrorOfALedger(t *testing.T) {
 	j := newJourneys(smokePlan(t, 1), 1)
 	a := New(j.plan)
-	defer a.Close()
+	defer func() { _ = a.Close() }()
 	timing := NewTiming(j.plan, began)
 	a.Time(timing)
 	if _, err := a.Settle(alone(allAcked(j.plan)), true, ignore); err != nil {

@@ -209,9 +209,7 @@ func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error 
 	mutated := min(uint64(len(members))-intact, uint64(rows.mutated))
 	rejected := w.a.Rejects.of(user, first)
 	extra := rows.rows() - intact - mutated
-	if s := w.a.arrivals; s != nil {
-		s.class(timedClass{user, first, u.book.worker, c.LogType[first], members, rows.rows() > 0, rejected > 0})
-	}
+	w.a.arrivals.class(timedClass{user, first, u.book.worker, c.LogType[first], members, rows.rows() > 0, rejected > 0})
 	w.charge = charge{user: user, first: first, mutated: mutated, extra: extra, intact: uint64(rows.intact) - intact}
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {
 		for _, m := range members {
