@@ -35,6 +35,9 @@ type Target struct {
 	// LogTypes are the streams of each log type that is sent, each with its own
 	// Sink, Stream, RecordBytes and Shards; see Streams. nil: all goes to this one.
 	LogTypes map[string]Target
+	// Offset is how far the stream's clock is ahead of this machine's, as
+	// kinesis.Client has it when all is sent. nil: nobody knows.
+	Offset func() stream.Offset
 }
 
 // PushConfig says where a push goes and what it leaves behind.
@@ -138,6 +141,7 @@ type push struct {
 	total    uint64
 	resumed  *resumed // nil: all is sent
 	before   *Stats   // of the segments before; nil: none
+	offset   func() stream.Offset
 
 	begun time.Time
 	wake  chan struct{} // the dispatcher has something new
@@ -159,7 +163,7 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	p := &push{
 		plan: plan, slice: cfg.Slice, requests: max(sc.Limits.Requests, 1),
 		guard: job.Scenario.Guard.ThrottledFor, paced: job.Scenario.Time.Paced(), total: plan.Count(cfg.Slice),
-		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(),
+		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(), offset: cfg.Target.Offset,
 	}
 	var err error
 	if p.flows, p.of, err = cfg.Target.flows(plan, log); err != nil {

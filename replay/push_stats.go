@@ -15,6 +15,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"kreplay/pkg/batch"
+	"kreplay/pkg/stream"
 )
 
 // StatsFile holds a push's Stats in its run directory.
@@ -37,6 +38,8 @@ type Stats struct {
 	Unpaced  string       `json:"unpaced,omitempty"` // why shards were not paced
 	// Streams are there where the push went to several, by name.
 	Streams []StreamStats `json:"streams,omitempty"`
+
+	Clock stream.Offset `json:"clock"` // of the stream, ahead of the sender's
 }
 
 // StreamStats say what went into one of several streams.
@@ -118,6 +121,7 @@ func (s *Stats) Merge(other *Stats) error {
 	if s.Unpaced == "" {
 		s.Unpaced = other.Unpaced
 	}
+	s.Clock = s.Clock.Or(other.Clock)
 	var errSlip, errPut error
 	s.Slip, errSlip = s.Slip.plus(other.Slip)
 	s.Put, errPut = s.Put.plus(other.Put)
@@ -166,6 +170,9 @@ func (p *push) stats() pending {
 	faults := []error(nil)
 	for i, f := range p.flows {
 		faults = append(faults, s.add(f, p.dispatch.Stream(i)))
+	}
+	if p.offset != nil {
+		s.Clock = p.offset()
 	}
 	var errSlip, errPut, errMerge error
 	s.Slip, errSlip = newLatency(p.slip)

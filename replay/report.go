@@ -24,6 +24,8 @@ func (r *Result) verdict() (report.Verdict, []string) {
 	for _, s := range r.Stages {
 		failed = append(failed, r.failures(s, allowed)...)
 		doubts = append(doubts, r.doubts(s)...)
+		slow, undecided := r.lagVerdict(s)
+		failed, doubts = append(failed, slow...), append(doubts, undecided...)
 	}
 	for _, f := range r.Findings {
 		text := fmt.Sprintf("expectation %s: want %s, got %s: %s", f.Name, f.Want, f.Got, f.Reason)
@@ -137,8 +139,9 @@ func (r *Result) Report() report.Report {
 	for _, s := range r.Stages {
 		addStage(&rep, s)
 		rep.Stages[len(rep.Stages)-1].Changes = r.changes(s)
+		r.addLag(&rep.Stages[len(rep.Stages)-1], s.Lag)
 	}
-	rep.Notes = slices.Concat(r.Notes, r.Stats.notes(), r.heat())
+	rep.Notes = slices.Concat(r.Notes, r.Stats.notes(), r.clockNotes(), r.heat())
 	for i, f := range r.Findings {
 		e := report.Expectation{
 			Name: f.Name, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,

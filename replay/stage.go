@@ -107,6 +107,7 @@ func (v *verifier) begin(ctx context.Context) error {
 	err := v.drop()
 	v.acc, v.rejects = account.NewOf(v.rules), account.NewRejects(v.res.Plan)
 	v.acc.Folder = v.cfg.Dir
+	v.acc.Time(v.res.timing)
 	v.cause = new(generate.Causes)
 	if v.begun > 1 {
 		err = errors.Join(err, v.clear())
@@ -224,7 +225,7 @@ func (v *verifier) rows(ctx context.Context, info object.Info) (row func(lake.Ro
 	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, v.since(), info.Modified.Add(clockSkew))
 	row = func(r lake.Row) error {
 		m := v.rules.Identify(r.Data, formOf(r), scratch)
-		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset})
+		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset, At: info.Modified.UnixMilli()})
 		if m.Kind != generate.Planned {
 			return nil
 		}
@@ -291,6 +292,9 @@ func (v *verifier) settle(rejects *account.Rejects, list *differences) error {
 		}
 		return name(d)
 	})
+	if err == nil && !v.unread() {
+		v.stage.Lag, err = v.res.lag(v.acc, v.news.asked, v.stage.Settled)
+	}
 	return err
 }
 

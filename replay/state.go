@@ -215,6 +215,7 @@ func (v *verifier) restore(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	acc.Time(v.res.timing)
 	err = v.acc.Close()
 	v.acc = acc
 	return err

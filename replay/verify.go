@@ -14,6 +14,7 @@ import (
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/dir"
 	"kreplay/pkg/report"
+	"kreplay/pkg/stream"
 )
 
 // VerifyConfig says which run is accounted for and how long to wait for it.
@@ -59,6 +60,9 @@ type Result struct {
 	Unjudged string   // why the scenario's expectations were not judged; empty: they were
 	Samples  []Named  // the first differences; all of them are in differences.ndjson
 	Total    uint64   // differences
+
+	timing *account.Timing
+	clocks []stream.Offset // by worker; a zero one is not known
 }
 
 // A Stage is the account of one stage.
@@ -72,6 +76,7 @@ type Stage struct {
 	Settled bool
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
+	Lag     *account.Lag     // nil: the stage could not be read
 	Causes  *generate.Causes // what changed its rows; nil: of an error stage
 	Errors  int              // of an error stage: objects that came since the run began, but those of other producers' records only
 
@@ -111,6 +116,7 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	if len(stages) == 0 {
 		return nil, errors.New("replay: the run names no stage to verify; give the lake's folder with --stage raw=DIR, or stages in the scenario")
 	}
+	res.timing = account.NewTiming(res.Plan, res.Ledger.Manifest.Started)
 	w := newWaiting(cfg, res, stages)
 	w.keep = true
 	err = w.conclude(ctx)
@@ -164,7 +170,11 @@ func open(runs []string, isCopy bool) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Ledger: led, Stats: stats, Job: job, Plan: plan}, nil
+	clocks, err := readClocks(led.Workers)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Ledger: led, Stats: stats, Job: job, Plan: plan, clocks: clocks}, nil
 }
 
 func gatherFrom(dirs []string, isCopy bool) (*Ledgers, error) {
@@ -185,6 +195,9 @@ func (r *Result) reread(runs []string, isCopy bool) error {
 		return err
 	}
 	if err := led.complete(r.Plan); err != nil {
+		return err
+	}
+	if r.clocks, err = readClocks(led.Workers); err != nil {
 		return err
 	}
 	r.Ledger = led

@@ -212,7 +212,7 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 
 // localTarget is a stream of the embedded pipeline.
 func (r *runner) localTarget(client *kinesis.Client, name, url string) replay.Target {
-	to := replay.Target{Sink: client, Stream: name, Endpoint: url}
+	to := replay.Target{Sink: client, Stream: name, Endpoint: url, Offset: client.Offset}
 	if r.emb.limits == "aws" {
 		to.Shards = client.Shards
 	}

@@ -77,7 +77,7 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 	if err := a.checkSpend(ctx, job, doors, of); err != nil {
 		return replay.Target{}, nil, err
 	}
-	to := replay.Target{Stream: name, Endpoint: a.kinesisEndpoint()}
+	to := replay.Target{Stream: name, Endpoint: a.kinesisEndpoint(), Offset: client.Offset}
 	if of == nil {
 		to.Sink, to.RecordBytes, to.Shards = doors[0].client, doors[0].info.MaxRecordBytes, a.paced(job, doors[0])
 		return to, client, nil

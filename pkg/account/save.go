@@ -155,6 +155,7 @@ func (a *Account) save(f *frameWriter) error {
 		last = e.index
 	}
 	f.number(0)
+	a.arrivals.save(f)
 	return nil
 }
 
@@ -279,6 +280,7 @@ func (d *decoder) account(a *Account) {
 		}
 		a.places.add(e)
 	}
+	a.timed = d.times()
 }
 
 func (d *decoder) text(length uint64) (s string) {

@@ -50,12 +50,13 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 	for i, f := range fates {
 		next, stop := iter.Pull(f)
 		defer stop()
-		w.books[i].next = next
+		w.books[i].next, w.books[i].worker = next, i
 	}
 	w.tally.LogTypes = make([]LogType, len(a.plan.LogTypes()))
 	for i, name := range a.plan.LogTypes() {
 		w.tally.LogTypes[i].Name = name
 	}
+	a.arrivals.begin()
 	for step := range a.plan.Order(generate.Slice{}) {
 		if err := w.step(step); err != nil {
 			return Tally{}, err
@@ -103,9 +104,10 @@ type walk struct {
 // book is one worker's ledger, read in the worker's order of sending: that is the
 // order of the whole run without the other workers' users.
 type book struct {
-	next func() (ledger.Span, bool)
-	span ledger.Span
-	seq  uint64
+	worker int
+	next   func() (ledger.Span, bool)
+	span   ledger.Span
+	seq    uint64
 }
 
 // attempted is what the ledger knows of a user's records so far.
@@ -119,6 +121,7 @@ type attempted struct {
 type attempt struct {
 	event uint32
 	copy  uint16
+	seq   uint64
 	span  ledger.Span
 }
 
@@ -132,7 +135,8 @@ func (w *walk) step(s generate.Step) error {
 		}
 		w.last = u
 	}
-	u.attempts = append(u.attempts, attempt{s.Event, s.Copy, w.fate(u.book)})
+	seq := u.book.seq
+	u.attempts = append(u.attempts, attempt{s.Event, s.Copy, seq, w.fate(u.book)})
 	if u.left--; u.left > 0 {
 		return nil
 	}
@@ -165,7 +169,7 @@ func (w *walk) user(u *attempted) error {
 		for n < len(rest) && classes[rest[n].event] == class {
 			n++
 		}
-		if err := w.class(u.user, c, rest[:n]); err != nil {
+		if err := w.class(u, c, rest[:n]); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -199,13 +203,14 @@ func (w *walk) fate(b *book) ledger.Span {
 // class gives each record of a class its state. Rows are dealt to acked
 // records first, then to unknown ones: a row cannot tell which of its equals it
 // is. Error records are dealt to those that got no row.
-func (w *walk) class(user uint32, c *generate.Cohort, members []attempt) error {
-	plan, first := w.a.plan, uint32(w.a.classes.Classes(c)[members[0].event])
+func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error {
+	plan, user, first := w.a.plan, u.user, uint32(w.a.classes.Classes(c)[members[0].event])
 	rows := w.a.counts.get(user, first)
 	intact := min(uint64(rows.intact), uint64(len(members)))
 	mutated := min(uint64(len(members))-intact, uint64(rows.mutated))
 	rejected := w.a.Rejects.of(user, w.a.classes.Members(c, int(first))...)
 	extra := rows.rows() - intact - mutated
+	w.a.arrivals.class(timedClass{user, first, u.book.worker, c.LogType[first], members, rows.rows() > 0, rejected > 0})
 	w.charge = charge{user: user, first: first, mutated: mutated, extra: extra, intact: uint64(rows.intact) - intact}
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {
 		for _, m := range members {

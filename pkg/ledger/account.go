@@ -22,6 +22,7 @@ const CodeCrash = "crash"
 
 // An Account is what a ledger says of a run. It is not written to after Open.
 type Account struct {
+	Dir      string // where it was read, for Times
 	Manifest Manifest
 	Next     uint64    // nothing at or above this seq was ever sent
 	Clean    bool      // the last segment ended in order; otherwise the run crashed or goes on
@@ -66,24 +67,32 @@ func Open(dir string) (*Account, error) {
 		return nil, err
 	}
 	a := newAccount(m)
+	a.Dir = dir
 	var l layers
-	for {
-		path := filepath.Join(dir, SegmentFile(a.Segments+1))
-		f, err := os.Open(path)
-		if a.Segments > 0 && errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		err = a.segment(bufio.NewReaderSize(f, 1<<18), &l)
-		_ = f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("ledger: %s: %w", path, err)
-		}
+	if err := a.readSegments(&l); err != nil {
+		return nil, err
 	}
 	a.settle(l.all())
 	return a, nil
+}
+
+// readSegments adds all segments of the run directory.
+func (a *Account) readSegments(l *layers) error {
+	for {
+		path := filepath.Join(a.Dir, SegmentFile(a.Segments+1))
+		f, err := os.Open(path)
+		if a.Segments > 0 && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		err = a.segment(bufio.NewReaderSize(f, 1<<18), l)
+		_ = f.Close()
+		if err != nil {
+			return fmt.Errorf("ledger: %s: %w", path, err)
+		}
+	}
 }
 
 // OpenCopy reads the account from a copy of a run directory that may lag behind
@@ -126,7 +135,7 @@ func newAccount(m Manifest) *Account {
 func (a *Account) segment(r *bufio.Reader, l *layers) error {
 	a.Segments++
 	a.Clean, a.Reason = false, ""
-	d := &decoder{a: a, layers: l, codes: []uint32{0}, flight: map[uint64][]span{}}
+	d := &decoder{a: a, layers: l, codes: []uint32{0}, flight: map[uint64]inFlight{}}
 	whole, err := readHeader(r)
 	if err != nil {
 		return err

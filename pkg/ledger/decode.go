@@ -73,8 +73,8 @@ type decoder struct {
 	layers *layers
 	end    uint64
 	ms     int64
-	codes  []uint32          // place in the account's codes, by the segment's number
-	flight map[uint64][]span // requests without an answer
+	codes  []uint32            // place in the account's codes, by the segment's number
+	flight map[uint64]inFlight // requests without an answer
 	sum    Attempts
 	closed bool
 	rest   []byte // of the payload
@@ -83,6 +83,12 @@ type decoder struct {
 
 // span is a range of seqs: first <= seq < end.
 type span struct{ first, end uint64 }
+
+// inFlight is a request without an answer.
+type inFlight struct {
+	begun int64 // ms since the run started
+	spans []span
+}
 
 // frame adds one payload. Its checksum holds, so an error means that another
 // program wrote it, or a newer one.
@@ -131,7 +137,7 @@ func (d *decoder) begin() error {
 	if len(spans) == 0 {
 		return errForeign
 	}
-	d.flight[d.sum.Requests] = spans
+	d.flight[d.sum.Requests] = inFlight{d.ms, spans}
 	d.sum.Requests++
 	d.a.Attempts.Requests++
 	return nil
@@ -140,7 +146,8 @@ func (d *decoder) begin() error {
 func (d *decoder) answer() error {
 	d.time()
 	request := d.sum.Requests - d.uvarint()
-	spans, begun := d.flight[request]
+	of, begun := d.flight[request]
+	spans := of.spans
 	if !begun || d.broken {
 		return errForeign
 	}
@@ -156,7 +163,7 @@ func (d *decoder) answer() error {
 				return fmt.Errorf("answer to request %d: %d outcomes too many", request, count)
 			}
 			n := min(count, spans[0].end-spans[0].first)
-			d.layers.add(piece{spans[0].first, spans[0].first + n, s})
+			d.layers.attempt(piece{spans[0].first, spans[0].first + n, s}, of.begun)
 			count -= n
 			if spans[0].first += n; spans[0].first == spans[0].end {
 				spans = spans[1:]
@@ -200,6 +207,9 @@ func (d *decoder) state(key, count uint64) (state, error) {
 func (d *decoder) lost() {
 	d.time()
 	d.a.Next = d.a.Manifest.Planned
+	if d.layers.note != nil {
+		return // when they were sent is in no segment
+	}
 	d.a.pieces = d.layers.all()
 	d.layers.stack = [][]piece{merge(d.a.pieces, d.a.everything())}
 	d.a.pieces = nil
@@ -210,8 +220,8 @@ func (d *decoder) lost() {
 func (d *decoder) crashed() {
 	lost := state{fate: record.Unknown, code: d.a.number(CodeCrash), unknowns: 1}
 	for _, request := range slices.Sorted(maps.Keys(d.flight)) {
-		for _, s := range d.flight[request] {
-			d.layers.add(piece{s.first, s.end, lost})
+		for _, s := range d.flight[request].spans {
+			d.layers.attempt(piece{s.first, s.end, lost}, d.flight[request].begun)
 			d.a.Window += s.end - s.first
 			d.a.Attempts.Unknown += s.end - s.first
 		}

@@ -103,8 +103,17 @@ const batchSize = 4096
 // proportion to the pieces that differ, not to records: a merge sort over
 // ranges, where each layer is at most half of the one below it.
 type layers struct {
+	note    func(attempt piece, begun int64) // takes the attempts instead, with the ms at which each began; nil: they are added up
 	waiting []piece
 	stack   [][]piece
+}
+
+func (l *layers) attempt(p piece, begun int64) {
+	if l.note != nil {
+		l.note(p, begun)
+		return
+	}
+	l.add(p)
 }
 
 func (l *layers) add(p piece) {

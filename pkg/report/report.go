@@ -20,9 +20,9 @@ const (
 )
 
 // A Report is the JSON report, format 1. Durations are in ms, sizes in bytes.
-// What this version does not measure is null or empty: lag_ms, aggregate; and
-// what a push did not write down because it was killed: slip_ms, put_ms, bytes,
-// shards.
+// What this version does not measure is empty: aggregate; what a push did not
+// write down because it was killed is null: slip_ms, put_ms, bytes, shards; and
+// lag_ms where no record was timed.
 type Report struct {
 	Format       int           `json:"format"`
 	Verdict      Verdict       `json:"verdict"`
@@ -118,7 +118,8 @@ type Stage struct {
 	Foreign    uint64     `json:"foreign"`
 	Damaged    uint64     `json:"damaged"` // unreadable spans
 	Misplaced  *uint64    `json:"misplaced"`
-	Lag        *struct{}  `json:"lag_ms"`
+	Lag        *Lag       `json:"lag_ms"`
+	LagDetail  *LagDetail `json:"lag"`
 	Changes    Changes    `json:"changes"`
 }
 

@@ -26,6 +26,12 @@ func full() Report {
 		Push: Push{Planned: 1200, Acked: 1200, Attempts: 1260, Amplification: 1.05, Throttled: 60, Requests: 3, Seconds: 1.5, RecordsPerSecond: 800},
 		Stages: []Stage{{
 			Name: "raw", Objects: 2, Bytes: 34567, Rows: 1200, States: States{Delivered: 1200},
+			Lag: &Lag{P50: 850, P90: 1900.4, P99: 61_234, Max: 3_600_000},
+			LagDetail: &LagDetail{
+				OneIn: 16, Records: 75, Early: 3, WholeSeconds: true, Clock: &Clock{Ahead: 1.5, Off: 4, Answers: 3},
+				LogTypes: []LogTypeLag{{"login", LagPart{75, 850, 61_234, 3_600_000}}}, StepSeconds: 60,
+				Sent: []StepLag{{day, LagPart{75, 850, 61_234, 3_600_000}}},
+			},
 		}},
 		LogTypes: []LogType{
 			{Name: "login", Stage: "raw", Planned: 1000, States: States{Delivered: 1000}},
@@ -57,6 +63,7 @@ func inconclusive() Report {
 	r := full()
 	r.Verdict = Inconclusive
 	r.Reasons = []string{"raw: 200 in flight: the stage had not settled"}
+	r.Stages[0].LagDetail = &LagDetail{OneIn: 1, Records: 1000, Waiting: 200, Early: 1234}
 	r.Stages[0].Rows, r.Stages[0].States = 1000, States{Delivered: 1000, InFlight: 200}
 	r.LogTypes[1].States = States{InFlight: 200}
 	return r

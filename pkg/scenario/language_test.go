@@ -129,7 +129,8 @@ var faultyLanguage = []struct {
 	{"guard: {missing: 0}\n", []string{`3:18: missing: want a whole number from 1 to 9223372036854775807, got 0`}},
 	{"guard: {throttled_for: 0s}\n", []string{`3:24: throttled_for: 0s: want a duration above 0`}},
 	{"aggregate: {a: b}\n", []string{`3:1: aggregate: not in this version of kreplay: remove it`}},
-	{"expect: {delivery: {lag_p99: 5m}}\n", []string{`3:21: lag_p99: not in this version of kreplay: remove it`}},
+	{"expect: {delivery: {lag_p99: 0s}}\n", []string{`3:30: lag_p99: 0s: want a duration above 0`}},
+	{"expect: {delivery: {lag_p99: 5}}\n", []string{`3:30: lag_p99: want a duration such as 10m or 1h30m, got 5`}},
 	{"expect: {queries: {a b: {sql: x, equals: 1}}}\n", []string{`3:20: queries: "a b": want 1 to 63 of a-z, A-Z, 0-9 and _, not beginning with a digit: later queries use it as a table`}},
 	{"expect: {queries: {a: {sql: x, equals: 1}, A: {sql: x, equals: 1}}}\n", []string{`3:44: queries: A: SQL takes it for a on line 3: want another name`}},
 	{"expect: {queries: {a: {sql: x}}}\n", []string{`3:23: a: equals: missing: want a formula or oracle`}},
@@ -175,7 +176,7 @@ population: {cohorts: {a: {share: 100%, spend: 1}}}
 		{"vars.b=1", `--set:1:6: unknown variable "b": did you mean "bb"?`},
 		{"population.cohorts.a.spnd=3", `--set:1:22: unknown key "spnd": did you mean "spend"?`},
 		{"expect.queries.q.tolerance.x=1", `--set:1:28: tolerance: the file has one value for all: override that`},
-		{"expect.delivery.lag_p99=1s", `--set:1:17: lag_p99: not in this version of kreplay: remove it`},
+		{"expect.delivery.lag_p99=0s", `--set:1:25: lag_p99: 0s: want a duration above 0`},
 		{"aggregate.x=1", `--set:1:1: aggregate: not in this version of kreplay: remove it`},
 	} {
 		if _, err := load(text, c.set); err == nil || err.Error() != c.want {

@@ -54,7 +54,7 @@ stages:
   raw: { path: "/lake/raw" }
 settle: { quiet: 1m30s, max: 2h }
 expect:
-  delivery: { missing: 1, pipeline_duplicates: 2, mutated: 3, strangers: 4, damaged: 5, misplaced: 6 }
+  delivery: { missing: 1, pipeline_duplicates: 2, mutated: 3, strangers: 4, damaged: 5, misplaced: 6, lag_p99: 90s }
 `
 
 func at(line, col int) Pos { return Pos{"launch/scenario.yaml", line, col} }
@@ -83,7 +83,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", Newline: NewlineAdd, Limits: Limits{Rate: 1500, Bytes: 40 << 20, Requests: 64}, OnUnknown: Hold, MaxSlip: time.Second},
 		Stages: []Stage{{Name: "raw", Path: "/lake/raw", Pos: at(27, 3)}},
 		Settle: Settle{90 * time.Second, 2 * time.Hour, true},
-		Expect: Expect{Delivery: Delivery{Missing: 1, PipelineDuplicates: 2, Mutated: 3, Strangers: 4, Damaged: 5, Misplaced: 6}},
+		Expect: Expect{Delivery: Delivery{Missing: 1, PipelineDuplicates: 2, Mutated: 3, Strangers: 4, Damaged: 5, Misplaced: 6, LagP99: 90 * time.Second}},
 	}
 	got.FS = nil
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -112,7 +112,7 @@ func drawScenario(t *rapid.T) *Scenario {
 		},
 		Stages: []Stage{{Name: "raw", Path: word.Draw(t, "path"), Partition: rapid.SampledFrom([]string{"", "!{timestamp:yyyy/MM/dd/HH}", "x/!{timestamp:yyyy'T'MM}/"}).Draw(t, "partition")}},
 		Settle: Settle{1, 1, true},
-		Expect: Expect{Delivery: Delivery{number.Draw(t, "a"), number.Draw(t, "b"), number.Draw(t, "c"), number.Draw(t, "d"), number.Draw(t, "e"), number.Draw(t, "f")}},
+		Expect: Expect{Delivery: Delivery{number.Draw(t, "a"), number.Draw(t, "b"), number.Draw(t, "c"), number.Draw(t, "d"), number.Draw(t, "e"), number.Draw(t, "f"), time.Duration(rapid.IntRange(1, 1e6).Draw(t, "lag")) * time.Millisecond}},
 	}
 	pattern := rapid.OneOf(word, rapid.StringMatching(`[*][a-z]{1,3}`), rapid.StringMatching(`\{[a-z]{1,3},[a-z*.]*[a-z]\}x`).Filter(func(p string) bool { return !strings.Contains(p, "..") }))
 	for _, p := range rapid.SliceOfNDistinct(pattern, 0, 5, rapid.ID).Draw(t, "rewrite") {
@@ -264,8 +264,8 @@ func write(s *Scenario) string {
 		p(" }\n")
 	}
 	d := s.Expect.Delivery
-	p("expect:\n  delivery: { missing: %d, pipeline_duplicates: %d, mutated: %d, strangers: %d, damaged: %d, misplaced: %d }\n  queries:\n    {",
-		d.Missing, d.PipelineDuplicates, d.Mutated, d.Strangers, d.Damaged, d.Misplaced)
+	p("expect:\n  delivery: { missing: %d, pipeline_duplicates: %d, mutated: %d, strangers: %d, damaged: %d, misplaced: %d, lag_p99: %v }\n  queries:\n    {",
+		d.Missing, d.PipelineDuplicates, d.Mutated, d.Strangers, d.Damaged, d.Misplaced, d.LagP99)
 	for _, q := range s.Expect.Queries {
 		p(" %q: { sql: %s, equals: %q", q.Name, text(q.SQL), q.Equals)
 		for i, tol := range q.Tolerance {

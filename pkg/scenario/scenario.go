@@ -206,4 +206,6 @@ type Tolerance struct {
 // Delivery says how many records of each kind of difference are accepted.
 type Delivery struct {
 	Missing, PipelineDuplicates, Mutated, Strangers, Damaged, Misplaced uint64
+
+	LagP99 time.Duration // from sent to the object, in each stage but dlq; 0: however long
 }

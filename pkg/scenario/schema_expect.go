@@ -1,6 +1,9 @@
 package scenario
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // accepted is a field of expect.delivery.
 func accepted(key, doc string, place func(*Delivery) *uint64) field {
@@ -9,13 +12,15 @@ func accepted(key, doc string, place func(*Delivery) *uint64) field {
 }
 
 var expect = field{key: "expect", doc: "what must hold of the run", kind: section, fields: []field{
-	{key: "delivery", doc: "how many records of each difference are accepted", kind: section, later: []string{"lag_p99"}, fields: []field{
+	{key: "delivery", doc: "how many records of each difference are accepted", kind: section, fields: []field{
 		accepted("missing", "sent and not delivered", func(d *Delivery) *uint64 { return &d.Missing }),
 		accepted("pipeline_duplicates", "delivered again though sent once", func(d *Delivery) *uint64 { return &d.PipelineDuplicates }),
 		accepted("mutated", "delivered with other bytes", func(d *Delivery) *uint64 { return &d.Mutated }),
 		accepted("strangers", "delivered as ours and never planned", func(d *Delivery) *uint64 { return &d.Strangers }),
 		accepted("misplaced", "delivered below another folder than stages.raw.partition says", func(d *Delivery) *uint64 { return &d.Misplaced }),
 		accepted("damaged", "unreadable spans of what was delivered", func(d *Delivery) *uint64 { return &d.Damaged }),
+		{key: "lag_p99", doc: "how long at most 99 % of the records may take from being sent to their object, in each stage but dlq", form: "duration", json: jsonDuration,
+			take: store(positiveDuration, func(s *draft) *time.Duration { return &s.Expect.Delivery.LagP99 })},
 	}},
 	{key: "queries", doc: "SQL over this run's rows, by name; a table is a log type or an earlier query", kind: named, open: openQuery,
 		each: &field{kind: section, fields: []field{

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
 )
 
 // Errors that no resend can mend.
@@ -59,6 +60,7 @@ type service struct {
 	endpoint string
 	region   string
 	timeout  time.Duration
+	clock    stream.Clock
 }
 
 // New returns a Client. The SDK's own retries are off: every attempt is ours to account for.
@@ -85,7 +87,7 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 	c.api = sdk.NewFromConfig(cfg, func(so *sdk.Options) {
 		so.HTTPClient = doer{c.http}
 		so.Retryer = aws.NopRetryer{}
-		so.Protocol = wire{so.Protocol}
+		so.Protocol = wire{so.Protocol, &c.clock}
 	})
 	return &Client{c, stream}
 }
@@ -93,6 +95,10 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 // Of returns a Client for another stream, with the same connections, credentials
 // and limit of calls about streams. Closing one is closing both.
 func (c *Client) Of(stream string) *Client { return &Client{c.service, stream} }
+
+// Offset is how far the service's clock is ahead of this machine's, read off the
+// answers to Put so far.
+func (c *Client) Offset() stream.Offset { return c.clock.Offset() }
 
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

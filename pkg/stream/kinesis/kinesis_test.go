@@ -386,3 +386,27 @@ func TestWrongKeyAndNoStream(t *testing.T) {
 		})
 	}
 }
+
+// The service's clock is read off its answers, those that refuse among them.
+func TestClockIsReadOffAnswers(t *testing.T) {
+	const ahead = 90 * time.Minute
+	status := http.StatusOK
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `{"FailedRecordCount":0,"Records":[`+entry+`]}`)
+	}))
+	t.Cleanup(s.Close)
+	c := client(t, s.URL)
+	if c.Offset().Known() {
+		t.Errorf("%v before any answer", c.Offset())
+	}
+	for _, status = range []int{http.StatusOK, http.StatusInternalServerError} {
+		_, _ = c.Put(t.Context(), streamtest.Records(0, 1, 10))
+	}
+	o := c.Offset()
+	if o.Answers != 2 || o.Low > ahead || o.High < ahead || o.High-o.Low > time.Minute {
+		t.Errorf("%+v, want %v within it, of 2 answers", o, ahead)
+	}
+}

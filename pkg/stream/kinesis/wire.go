@@ -8,19 +8,24 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
 )
 
 // wire speaks PutRecords in place of the SDK's own protocol, which costs more
 // than all the rest of a call: the records of a call go straight into the body
 // and the answer straight into outcomes. The bytes are the same. Everything
 // else, and every answer that is an error, stays the SDK's.
-type wire struct{ smithyhttp.ClientProtocol }
+type wire struct {
+	smithyhttp.ClientProtocol
+	clock *stream.Clock // told of each answer
+}
 
 // call is one PutRecords call on its way through the SDK, which knows of it by
 // the context alone: the records of its input are empty.
@@ -28,6 +33,7 @@ type call struct {
 	recs []record.Record
 	out  []record.Outcome // set by the answer
 	body *buffer          // set by the request
+	sent time.Time        // likewise
 }
 
 type callKey struct{}
@@ -55,6 +61,7 @@ func (w wire) SerializeRequest(ctx context.Context, op *smithy.OperationSchema, 
 		return fmt.Errorf("kinesis: request body: %w", err)
 	}
 	*req = *sized
+	k.sent = time.Now()
 	return nil
 }
 
@@ -65,6 +72,9 @@ const maxAnswer = 8 << 20
 // DeserializeResponse implements [smithyhttp.ClientProtocol].
 func (w wire) DeserializeResponse(ctx context.Context, op *smithy.OperationSchema, types *smithy.TypeRegistry, resp *smithyhttp.Response, out smithy.Deserializable) error {
 	k := callOf(ctx)
+	if k != nil {
+		w.clock.Answer(resp.Header.Get("Date"), k.sent, time.Now())
+	}
 	if k == nil || resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return w.ClientProtocol.DeserializeResponse(ctx, op, types, resp, out)
 	}

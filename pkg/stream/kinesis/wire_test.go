@@ -100,11 +100,11 @@ func TestRequestIsTheStockOne(t *testing.T) {
 			}
 		}
 		want := write(context.Background(), t, stock, &theirs)
-		got := write(context.WithValue(context.Background(), callKey{}, &call{recs: recs}), t, wire{stock}, in)
+		got := write(context.WithValue(context.Background(), callKey{}, &call{recs: recs}), t, wire{ClientProtocol: stock}, in)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("request (-stock +ours):\n%s", diff)
 		}
-		if other := write(context.Background(), t, wire{stock}, &theirs); !cmp.Equal(want, other) {
+		if other := write(context.Background(), t, wire{ClientProtocol: stock}, &theirs); !cmp.Equal(want, other) {
 			t.Fatalf("a call that is not ours was changed: %q", other.Body)
 		}
 	})

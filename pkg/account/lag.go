@@ -1,0 +1,237 @@
+package account
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"kreplay/pkg/generate"
+	"kreplay/pkg/ledger"
+	"kreplay/pkg/record"
+)
+
+// MaxTimed bounds how many records are timed: 8 bytes each and 4 in each stage,
+// and while a stage is settled 30 more; about 10 MB in all.
+const MaxTimed = 1 << 18
+
+// A Timing times a sample of a plan's records: when each was sent, and, with an
+// Account, when it was seen first. All stages share one. The sample is one record
+// in every so many of the plan's, drawn by chance within each run of so many, so
+// that each is as likely as the others: of a plan of up to MaxTimed records, all.
+//
+// Records that are alike are timed as one: the first that was sent, with the
+// first row.
+type Timing struct {
+	plan  *generate.Plan
+	every uint64 // records of which one is timed
+	base  int64  // ms since 1970 that times count from
+	sends []send // by slot
+	asked [][]ledger.Sent
+	known bool // asked has been answered
+}
+
+// send is what is known of the sending of a timed record.
+type send struct {
+	at      uint32 // ms since base; 0: never, or not known
+	logType uint16
+	fate    record.Fate // Unsent until a ledger was walked
+}
+
+// Times are counted from a while before the run began: a clock may be off.
+const before = 24 * time.Hour
+
+// NewTiming returns the Timing of a run that began at a time.
+func NewTiming(plan *generate.Plan, began time.Time) *Timing { return newTiming(plan, began, MaxTimed) }
+
+func newTiming(plan *generate.Plan, began time.Time, most uint64) *Timing {
+	n := plan.Distinct()
+	t := &Timing{plan: plan, every: (n + most - 1) / most, base: began.Add(-before).UnixMilli()}
+	t.sends = make([]send, (n+t.every-1)/t.every)
+	return t
+}
+
+// slot is the place of a record in the sample, by its dense index.
+func (t *Timing) slot(index uint64) (slot uint32, timed bool) {
+	if t.every == 1 {
+		return uint32(index), true
+	}
+	block := index / t.every
+	pick, _ := bits.Mul64(scatter(block+uint64(t.plan.Tag)<<32), t.every)
+	return uint32(block), index-block*t.every == pick
+}
+
+// scatter spreads numbers over all 64 bits (the finalizer of SplitMix64).
+func scatter(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// ms is a time as it is kept: never 0.
+func (t *Timing) ms(at int64) uint32 { return uint32(min(max(at-t.base, 1), latest)) }
+
+// ask notes which record of a class is timed, at the first walk of a plan: of
+// those acked the first in the order of sending, else of those of unknown fate.
+func (t *Timing) ask(slot uint32, worker int, logType uint16, members []attempt) {
+	var best *attempt
+	for i := range members {
+		m := &members[i]
+		if m.span.Fate != record.Acked && m.span.Fate != record.Unknown {
+			continue
+		}
+		if best == nil || m.span.Fate == best.span.Fate && m.seq < best.seq || m.span.Fate == record.Acked && best.span.Fate == record.Unknown {
+			best = m
+		}
+	}
+	if best == nil {
+		return
+	}
+	for len(t.asked) <= worker {
+		t.asked = append(t.asked, nil)
+	}
+	t.sends[slot] = send{logType: logType, fate: best.span.Fate}
+	t.asked[worker] = append(t.asked[worker], ledger.Sent{Seq: best.seq, Place: slot})
+}
+
+// Ask asks the workers' ledgers, after the first Settle of a stage that is timed,
+// when the records were sent; later calls do nothing. For each worker, counted
+// from 0, sent is given a list for [ledger.Account.Times], and returns when the
+// worker's times count from, by the clock of those who see the rows.
+func (t *Timing) Ask(sent func(worker int, list []ledger.Sent) (began time.Time, err error)) error {
+	if t.known {
+		return nil
+	}
+	for i, list := range t.asked {
+		slices.SortFunc(list, func(a, b ledger.Sent) int {
+			if a.Seq < b.Seq {
+				return -1
+			}
+			return 1
+		})
+		began, err := sent(i, list)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			if s.At > 0 {
+				t.sends[s.Place].at = t.ms(began.UnixMilli() + int64(s.At) - 1)
+			}
+		}
+	}
+	t.known, t.asked = true, nil
+	return nil
+}
+
+// arrivals are when the timed records were seen first in one stage.
+type arrivals struct {
+	*Timing
+	seen []atomic.Uint32 // by slot: ms since base; 0: not yet
+}
+
+// What stands for a time that is none.
+const (
+	latest   = math.MaxUint32 - 2
+	untimed  = math.MaxUint32 - 1 // has rows that were seen before the Account was timed
+	rejected = math.MaxUint32     // is in the error stage instead
+)
+
+// Time has the rows timed that are seen from now on, and what an Account that was
+// restored had timed before. It is called before See; nil: rows are not timed.
+// Accounts that share a Timing are settled one after another.
+func (a *Account) Time(t *Timing) {
+	if t == nil {
+		return
+	}
+	a.arrivals = &arrivals{t, make([]atomic.Uint32, len(t.sends))}
+	if len(a.timed) == len(t.sends) {
+		for i, at := range a.timed {
+			a.arrivals.seen[i].Store(at)
+		}
+	}
+	a.timed = nil
+}
+
+func (s *arrivals) save(f *frameWriter) {
+	if s == nil {
+		f.number(0)
+		return
+	}
+	f.number(uint64(len(s.seen)))
+	for i := range s.seen {
+		f.number(uint64(s.seen[i].Load()))
+	}
+}
+
+// times reads what arrivals.save wrote.
+func (d *decoder) times() (list []uint32) {
+	n := d.number()
+	if n > d.c.plan.Distinct() {
+		d.wrong("%d times", n)
+	}
+	for ; n > 0 && d.err == nil; n-- {
+		at := d.number()
+		if at > math.MaxUint32 {
+			d.wrong("time %d", at)
+		}
+		list = append(list, uint32(at))
+	}
+	return list
+}
+
+// see notes a row of the class that begins with event, seen at ms since 1970.
+func (s *arrivals) see(user, event uint32, at int64) {
+	if s == nil {
+		return
+	}
+	slot, timed := s.slot(s.plan.Index(user, event))
+	if !timed {
+		return
+	}
+	for now, seen := s.ms(at), &s.seen[slot]; ; {
+		old := seen.Load()
+		if old != 0 && old <= now || old == untimed || seen.CompareAndSwap(old, now) {
+			return
+		}
+	}
+}
+
+// begin forgets what a walk before this one asked for that nobody asked a ledger.
+func (s *arrivals) begin() {
+	if s != nil && !s.known {
+		clear(s.sends)
+		s.asked = nil
+	}
+}
+
+// timedClass is a class of records as it is settled.
+type timedClass struct {
+	user, first uint32
+	worker      int
+	logType     uint16
+	members     []attempt
+	hasRows     bool
+	inErrors    bool
+}
+
+// class takes note of a class, if it is timed.
+func (s *arrivals) class(c timedClass) {
+	if s == nil {
+		return
+	}
+	slot, timed := s.slot(s.plan.Index(c.user, c.first))
+	if !timed {
+		return
+	}
+	switch {
+	case c.hasRows:
+		s.seen[slot].CompareAndSwap(0, untimed)
+	case c.inErrors:
+		s.seen[slot].CompareAndSwap(0, rejected)
+	}
+	if !s.known {
+		s.ask(slot, c.worker, c.logType, c.members)
+	}
+}
