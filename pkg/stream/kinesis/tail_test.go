@@ -35,11 +35,11 @@ func newHaul() *haul { return &haul{texts: map[string]int{}, last: map[string]st
 func (h *haul) take(e stream.Entry) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if at := e.Stream + "/" + e.Shard; e.Sequence <= h.last[at] {
+	at := e.Stream + "/" + e.Shard
+	if e.Sequence <= h.last[at] {
 		return fmt.Errorf("%s: %s after %s", at, e.Sequence, h.last[at])
-	} else {
-		h.last[at] = e.Sequence
 	}
+	h.last[at] = e.Sequence
 	if e.Key == "" || time.Since(e.Arrived).Abs() > time.Minute {
 		return fmt.Errorf("entry %+v: no key, or not of this minute", e)
 	}
