@@ -13,6 +13,7 @@ import (
 	"kreplay/pkg/lake"
 	"kreplay/pkg/object"
 	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
 )
 
 // search reads a stage for one record.
@@ -37,7 +38,11 @@ func (e *explainer) stage(ctx context.Context, name, path string) (StageLife, er
 	if p := e.res.Job.partition(name); p != "" {
 		s.partitioned, s.place = true, newPartition(p)
 	}
-	if err := s.run(ctx); err != nil {
+	read := s.run
+	if name == streamStage {
+		read = s.stream
+	}
+	if err := read(ctx); err != nil {
 		s.out.Err = err.Error()
 	} else {
 		s.out.State = s.state()
@@ -86,6 +91,31 @@ func (s *search) run(ctx context.Context) error {
 	})
 }
 
+// stream reads the run's streams back, all of what came since it began.
+func (s *search) stream(ctx context.Context) error {
+	if s.cfg.Tail == nil {
+		return errNoTail
+	}
+	m := s.res.Ledger.Manifest
+	tail, closer, err := s.cfg.Tail(ctx, Tailing{Streams: streamsIn(s.out.Path), Endpoint: m.Endpoint, Since: m.Started, Share: s.res.Job.readShare()})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closer.Close() }()
+	want := bytes.TrimSuffix([]byte(s.life.Planned.Data), []byte("\n"))
+	tip, err := tail.Read(ctx, func(e stream.Entry) error {
+		data := bytes.TrimSuffix(e.Data, []byte("\n"))
+		if m := s.res.Plan.Identify(data, new(generate.Scratch)); m.Kind == generate.Planned && m.User == s.id.User && m.Event == s.class {
+			s.keep(RowLife{
+				Object: e.Stream + "/" + e.Shard, Sequence: e.Sequence, Modified: e.Arrived.UTC(), Bytes: len(data), Intact: m.Intact, Changes: generate.Changes(want, data),
+			})
+		}
+		return nil
+	})
+	s.out.Objects = tip.Shards
+	return err
+}
+
 func (s *search) object(ctx context.Context, info object.Info) error {
 	scratch := new(generate.Scratch)
 	want := bytes.TrimSuffix([]byte(s.life.Planned.Data), []byte("\n"))
@@ -116,6 +146,10 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 func (s *search) found(info object.Info, r lake.Row, row RowLife) {
 	row.Object, row.Offset, row.Modified = r.Object, r.Offset, info.Modified.UTC()
 	row.Misplaced = s.partitioned && !s.place.holds(info.Key, s.began(), info.Modified.Add(clockSkew))
+	s.keep(row)
+}
+
+func (s *search) keep(row RowLife) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.out.Rows) == MaxRows {
@@ -146,12 +180,16 @@ func (s *search) state() string {
 		return ""
 	case rows > 0:
 		return "mutated"
-	case s.rejected:
+	case s.rejected && s.out.Name != streamStage:
 		return "rejected"
 	}
 	switch s.life.Ledger.Fate {
 	case record.Acked.String():
-		if time.Since(s.newest) < cmp.Or(s.cfg.Quiet, s.res.Job.Scenario.Settle.Quiet) {
+		quiet := cmp.Or(s.cfg.Quiet, s.res.Job.Scenario.Settle.Quiet)
+		if s.out.Name == streamStage {
+			quiet = min(quiet, streamQuiet)
+		}
+		if time.Since(s.newest) < quiet {
 			return "in flight"
 		}
 		return "missing"

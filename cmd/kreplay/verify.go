@@ -19,7 +19,7 @@ import (
 func (a *app) verifyCommand() *cobra.Command {
 	var out outputFlags
 	var stages []string
-	cfg := replay.VerifyConfig{Engine: engine, Open: a.openPlace}
+	cfg := replay.VerifyConfig{Engine: engine, Open: a.openPlace, Tail: a.openTail}
 	c := &cobra.Command{
 		Use: "verify RUN...", Short: "Account for a run: what was delivered, lost, duplicated, changed",
 		Long: `Account for a run directory, here or in S3. Reads the stages again each time and may be repeated.

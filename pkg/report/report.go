@@ -119,6 +119,18 @@ type Stage struct {
 	Damaged    uint64     `json:"damaged"` // unreadable spans
 	Misplaced  *uint64    `json:"misplaced"`
 	Lag        *struct{}  `json:"lag_ms"`
+	Arose      *Arose     `json:"arose"` // null where nothing can be told: of the error stage, of a stage that could not be read
+}
+
+// An Arose counts the differences of a stage that the stage before it on the way
+// of the records has not: they arose between the two.
+type Arose struct {
+	Since      string `json:"since"` // push, or the stage before that could be read
+	Missing    uint64 `json:"missing"`
+	Rejected   uint64 `json:"rejected"`
+	Mutated    uint64 `json:"mutated"`
+	Duplicates uint64 `json:"duplicates"`
+	Strangers  uint64 `json:"strangers"`
 }
 
 // Duplicates are charged to whoever can have made them.
@@ -172,7 +184,7 @@ type Sample struct {
 	LogType string `json:"log_type"`
 	Kind    string `json:"kind"`
 	Object  string `json:"object"`
-	Offset  int64  `json:"-"`
+	Place   string `json:"-"` // in the object, as in at byte 120
 	Detail  string `json:"detail"`
 }
 

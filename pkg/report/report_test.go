@@ -43,8 +43,8 @@ func failed() Report {
 	r.LogTypes[0].States = States{Delivered: 990, Mutated: 1, Missing: 7, Undecided: 2}
 	r.LogTypes[0].Duplicates = 9
 	r.Differences = Differences{Total: 25, Samples: []Sample{
-		{ID: "00000001/3/4", LogType: "login", Kind: "mutated", Object: "2026/11/23/a.gz", Offset: 4711, Detail: `byte 9 of 80: want "a", got "b"`},
-		{Kind: "stranger", Object: "2026/11/23/a.gz"},
+		{ID: "00000001/3/4", LogType: "login", Kind: "mutated", Object: "2026/11/23/a.gz", Place: "at byte 4711", Detail: `byte 9 of 80: want "a", got "b"`},
+		{Kind: "stranger", Object: "2026/11/23/a.gz", Place: "at byte 0"},
 	}}
 	for i := range 22 {
 		r.Differences.Samples = append(r.Differences.Samples, Sample{ID: fmt.Sprintf("00000001/%d/0", i), LogType: "login", Kind: "missing", Detail: "acked, and in no object"})
