@@ -337,7 +337,9 @@ func TestTailOfABusyStreamEnds(t *testing.T) {
 		})(w, r)
 	})
 	began, h := time.Now(), newHaul()
-	_, err := client(t, s.URL).Tail(began, kinesis.TailOptions{Share: 1}).Read(t.Context(), h.take)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err := client(t, s.URL).Tail(began, kinesis.TailOptions{Share: 1}).Read(ctx, h.take)
 	if took := time.Since(began); err != nil || took < 1200*time.Millisecond {
 		t.Errorf("%v after %v; want the tip of the beginning after 1.2 s", err, took)
 	}
