@@ -81,6 +81,7 @@ func blamed(w world, stages [][]row) (arose []Arose, producer uint64) {
 				rows[i][k] = append(rows[i][k], r)
 			case generate.Stranger:
 				strangers[i]++
+			case generate.Foreign:
 			}
 		}
 	}
@@ -103,7 +104,7 @@ func blamed(w world, stages [][]row) (arose []Arose, producer uint64) {
 					guilty--
 				}
 				arose[guilty].Mutated++
-			case last > 0 && errors > 0 && !(last > 1 && has(last-1, "IM")):
+			case last > 0 && errors > 0 && (last == 1 || has(last-1, "-")):
 				errors--
 				arose[1].Rejected++
 			case w.settled && (w.fates[i].fate == record.Acked || last > 0 && has(last-1, "IM")):
@@ -121,10 +122,8 @@ func blamed(w world, stages [][]row) (arose []Arose, producer uint64) {
 			}
 			arose[i].Duplicates += uint64(left - came)
 			left = came
-			if i == 0 {
-				producer += uint64(min(uint32(extras[last])-uint32(arose0(extras)), unknowns))
-			}
 		}
+		producer += uint64(min(uint32(slices.Min(extras)), unknowns)) // those that stood in the first stage already
 	}
 	left := strangers[last]
 	for i := last; i >= 0; i-- {
@@ -137,9 +136,6 @@ func blamed(w world, stages [][]row) (arose []Arose, producer uint64) {
 	}
 	return arose, producer
 }
-
-// arose0 is how many of the extra rows of the last stage did not stand in the first one.
-func arose0(extras []int) int { return extras[len(extras)-1] - slices.Min(extras) }
 
 // Where something arose is what a naive reading says, class by class, for rows
 // as wild as they come, in any of the stages of a way.

@@ -201,3 +201,38 @@ func TestJSONLeavesTextReadable(t *testing.T) {
 		t.Errorf("read back: %v, %+v", err, back)
 	}
 }
+
+// Of a way with several stages the text shows where things arose, and its
+// headline is that of the last stage; of one stage there is nothing to divide.
+func TestTextShowsWhereThingsArose(t *testing.T) {
+	r := failed()
+	text := func() string {
+		var b strings.Builder
+		if err := Text(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	raw := r.Stages[0]
+	raw.Arose = &Arose{Since: "push", Missing: 7}
+	r.Stages[0] = raw
+	if got := text(); strings.Contains(got, "arose") {
+		t.Errorf("one stage, and a table of gaps:\n%s", got)
+	}
+	stream := raw
+	stream.Name, stream.States, stream.Arose = "stream", States{Delivered: 1200}, &Arose{Since: "push", Duplicates: 1234}
+	raw.Arose = &Arose{Since: "stream", Missing: 7, Rejected: 1, Mutated: 2, Strangers: 3}
+	r.Stages = []Stage{stream, raw, {Name: "dlq"}}
+	want := `
+  missing  rejected  mutated  duplicates  strangers  arose between
+        0         0        0       1,234          0  push and stream
+        7         1        2           0          3  stream and raw
+`
+	got := text()
+	if !strings.Contains(got, want) || !strings.Contains(got, " shards, ") {
+		t.Errorf("%s\nwant in it:\n%s", got, want)
+	}
+	if first, _, _ := strings.Cut(got, "\n"); !strings.Contains(first, "7 missing") {
+		t.Errorf("headline %q is not that of the last stage", first)
+	}
+}

@@ -103,6 +103,11 @@ func headline(r Report) string {
 		return fmt.Sprintf("%s planned, no stage verified", Count(r.Push.Planned))
 	}
 	s := r.Stages[0]
+	for _, on := range r.Stages { // the end of the way, as far as it could be read
+		if on.Arose != nil {
+			s = on
+		}
+	}
 	return fmt.Sprintf("%s planned, %s delivered, %s missing, %s duplicates, %s mutated", Count(r.Push.Planned), Count(s.Delivered),
 		Count(s.Missing), Count(s.Duplicates.Producer+s.Duplicates.Pipeline), Count(s.Mutated))
 }
