@@ -23,6 +23,7 @@ import (
 	"kreplay/pkg/local"
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/dir"
+	"kreplay/pkg/record"
 	"kreplay/pkg/report"
 	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
@@ -32,8 +33,18 @@ import (
 // openTail reads back from a pipeline as the command does.
 func openTail(pipe *local.Pipeline) func(context.Context, replay.Tailing) (stream.Tail, io.Closer, error) {
 	return func(_ context.Context, t replay.Tailing) (stream.Tail, io.Closer, error) {
-		c := kinesis.New(sdkConfig(pipe.URL()), t.Streams[0], kinesis.Options{})
-		return c.Tail(t.Since, kinesis.TailOptions{Share: math.Inf(1), Patience: 5 * time.Second}), closer(c.Close), nil
+		var all stream.Tails
+		var open []*kinesis.Client
+		for _, name := range t.Streams {
+			c := kinesis.New(sdkConfig(pipe.URL()), name, kinesis.Options{})
+			open = append(open, c)
+			all = append(all, c.Tail(t.Since, kinesis.TailOptions{Share: math.Inf(1), Patience: 5 * time.Second}))
+		}
+		return all, closer(func() {
+			for _, c := range open {
+				c.Close()
+			}
+		}), nil
 	}
 }
 
@@ -351,4 +362,62 @@ func TestExplainReadsTheStream(t *testing.T) {
 	if told < 2 {
 		t.Errorf("%d differences, want one lost and one rejected", told)
 	}
+}
+
+// Several streams make one stage, be they named one by one or by log type.
+func TestSeveralStreamsAreOneStage(t *testing.T) {
+	l := playLong(t, 3, nil, func(c *local.Config) {
+		c.Streams = []local.StreamSpec{{Name: streamName, Shards: 3}, {Name: "other", Shards: 2}}
+		for _, logType := range smokeTypes(t) {
+			c.Streams = append(c.Streams, local.StreamSpec{Name: "by-" + logType, Shards: 1})
+		}
+	})
+	for path, shards := range map[string]int{streamName + ",other": 5, streamName + ",by-{log_type}": 3 + len(smokeTypes(t)), "other": 2} {
+		l.cfg.Stages = map[string]string{"stream": path}
+		res := l.verify(t)
+		s := res.Stages[0]
+		want := res.Plan.Total()
+		if path == "other" {
+			want = 0
+		}
+		if s.Err != nil || s.Objects != shards || s.Tally.Delivered != want || s.Tally.Missing != res.Plan.Total()-want {
+			t.Errorf("%s: %d shards, %+v, %v; want %d shards, %d delivered, the rest missing", path, s.Objects, s.Tally.States, s.Err, shards, want)
+		}
+	}
+}
+
+func smokeTypes(t *testing.T) []string {
+	t.Helper()
+	plan, err := smoke(t, 1).Plan(generate.Run{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan.LogTypes()
+}
+
+// What others write into the stream, packed or not, is foreign, and keeps nobody waiting.
+func TestOthersInTheStreamAreForeign(t *testing.T) {
+	l := playLong(t, 3, nil, func(*local.Config) {})
+	client := kinesis.New(sdkConfig(l.pipe.URL()), streamName, kinesis.Options{})
+	t.Cleanup(client.Close)
+	packed := append([]byte{0xF3, 0x89, 0x9A, 0xC2}, firstRecord(t, l)...) // a record of ours, taken up by another producer
+	for _, data := range [][]byte{packed, []byte("not JSON"), {}} {
+		if out, err := client.Put(t.Context(), []record.Record{{Data: data, PartitionKey: "other"}}); err != nil || out[0].Fate != record.Acked {
+			t.Fatal(out, err)
+		}
+	}
+	l.cfg.Stages = map[string]string{"stream": streamName}
+	res := l.verify(t)
+	if s := res.Stages[0]; !s.Settled || s.Tally.Foreign != 3 || s.Tally.Delivered != res.Plan.Total() || res.Report().Verdict != report.Pass {
+		t.Errorf("settled %v, %+v, want 3 foreign rows and a pass", s.Settled, s.Tally)
+	}
+}
+
+func firstRecord(t *testing.T, l long) []byte {
+	t.Helper()
+	for r := range l.verify(t).Plan.Records(generate.Slice{}) {
+		return r.Data
+	}
+	t.Fatal("no record")
+	return nil
 }

@@ -97,7 +97,7 @@ func (s *search) stream(ctx context.Context) error {
 		return errNoTail
 	}
 	m := s.res.Ledger.Manifest
-	tail, closer, err := s.cfg.Tail(ctx, Tailing{Streams: streamsIn(s.out.Path), Endpoint: m.Endpoint, Since: m.Started, Share: s.res.Job.readShare()})
+	tail, closer, err := s.cfg.Tail(ctx, Tailing{Streams: s.res.streamsIn(s.out.Path), Endpoint: m.Endpoint, Since: m.Started, Share: s.res.Job.readShare()})
 	if err != nil {
 		return err
 	}
