@@ -111,21 +111,15 @@ func (t *tailed) widen() bool { return false }
 
 func (t *tailed) Close() error { return t.closer.Close() }
 
-// aggregated is how a record begins that holds many, as the Kinesis Producer
-// Library packs them (aws-kinesis-producer, aggregation-format.md). kreplay sends none.
-var aggregated = []byte{0xF3, 0x89, 0x9A, 0xC2}
-
 // entries returns what counts an entry of a stream, and says whether it is of
-// this run. It is safe for concurrent use.
+// this run. What the Kinesis Producer Library packs is none of it: kreplay packs
+// nothing. It is safe for concurrent use.
 func (v *verifier) entries() func(stream.Entry) (ours bool, err error) {
 	pool := sync.Pool{New: func() any { return new(generate.Scratch) }}
 	return func(e stream.Entry) (bool, error) {
-		m := generate.Match{Kind: generate.Foreign}
-		if !bytes.HasPrefix(e.Data, aggregated) {
-			scratch := pool.Get().(*generate.Scratch)
-			defer pool.Put(scratch)
-			m = v.res.Plan.Identify(bytes.TrimSuffix(e.Data, []byte("\n")), scratch)
-		}
+		scratch := pool.Get().(*generate.Scratch)
+		defer pool.Put(scratch)
+		m := v.res.Plan.Identify(bytes.TrimSuffix(e.Data, []byte("\n")), scratch)
 		if extra := v.acc.See(m, account.Place{Object: e.Stream + "/" + e.Shard, Offset: e.Arrived.UnixMilli()}); m.Kind == generate.Planned {
 			v.soFar.add(m.Intact, extra)
 		}
