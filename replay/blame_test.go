@@ -153,13 +153,13 @@ func (l long) verify(t *testing.T) *replay.Result {
 	return res
 }
 
-// rowsOf is what a stage has of a record: intact and mutated rows, and error records.
-type rowsOf struct{ intact, mutated, rejected int }
+// rowsAt is what a stage has of a record: intact and mutated rows, and error records.
+type rowsAt struct{ intact, mutated, rejected int }
 
-func (r *rowsOf) all() int { return r.intact + r.mutated }
+func (r *rowsAt) all() int { return r.intact + r.mutated }
 
 // fault does to r what was planted in one of its rows.
-func (r *rowsOf) fault(kind string, intact bool) {
+func (r *rowsAt) fault(kind string, intact bool) {
 	n := &r.intact
 	if !intact {
 		n = &r.mutated
@@ -179,11 +179,11 @@ func (r *rowsOf) fault(kind string, intact bool) {
 }
 
 // lives is what each stage has of each record, from what was planted: first what was pushed.
-func (l long) lives(t *testing.T, plan *generate.Plan) map[string]*[4]rowsOf {
+func (l long) lives(t *testing.T, plan *generate.Plan) map[string]*[4]rowsAt {
 	t.Helper()
-	all := map[string]*[4]rowsOf{}
+	all := map[string]*[4]rowsAt{}
 	for r := range plan.Records(generate.Slice{}) {
-		all[fmt.Sprintf("%d/%d", r.ID.User, r.ID.Event)] = &[4]rowsOf{{intact: 1}, {intact: 1}, {intact: 1}, {intact: 1}}
+		all[fmt.Sprintf("%d/%d", r.ID.User, r.ID.Event)] = &[4]rowsAt{{intact: 1}, {intact: 1}, {intact: 1}, {intact: 1}}
 	}
 	fault := func(p local.Planted, at int) { // the first stage that shows it
 		m := plan.Identify(bytes.TrimSpace(p.Data), new(generate.Scratch))

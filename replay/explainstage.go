@@ -97,7 +97,11 @@ func (s *search) stream(ctx context.Context) error {
 		return errNoTail
 	}
 	m := s.res.Ledger.Manifest
-	tail, closer, err := s.cfg.Tail(ctx, Tailing{Streams: s.res.streamsIn(s.out.Path), Endpoint: m.Endpoint, Since: m.Started, Share: s.res.Job.readShare()})
+	names, err := s.res.streamsIn(s.out.Path)
+	if err != nil {
+		return err
+	}
+	tail, closer, err := s.cfg.Tail(ctx, Tailing{Streams: names, Endpoint: m.Endpoint, Since: m.Started, Share: s.res.Job.readShare()})
 	if err != nil {
 		return err
 	}

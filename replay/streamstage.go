@@ -25,22 +25,14 @@ var way = []string{streamStage, judgedStage, "table"}
 // latest: an acked record is there to be read within a second or so.
 const streamQuiet = 10 * time.Second
 
-// perLogType stands in a stream's name for each log type of the plan.
-const perLogType = "{log_type}"
-
 // streamsIn are the streams that the path of the stage names, one or several with
 // commas between; {log_type} in a name makes it one for each log type.
-func (r *Result) streamsIn(path string) (names []string) {
+func (r *Result) streamsIn(path string) (names []string, err error) {
 	for name := range strings.SplitSeq(path, ",") {
-		if !strings.Contains(name, perLogType) {
-			names = append(names, name)
-			continue
-		}
-		for _, logType := range r.Plan.LogTypes() {
-			names = append(names, strings.ReplaceAll(name, perLogType, logType))
-		}
+		list, _, fault := Streams(r.Plan, name)
+		names, err = append(names, list...), errors.Join(err, fault)
 	}
-	return names
+	return names, err
 }
 
 // Tailing says what is read back of streams.
@@ -77,7 +69,11 @@ func (v *verifier) tailed(ctx context.Context) (*tailed, error) {
 		return t, errNoTail
 	}
 	m := v.res.Ledger.Manifest
-	tail, closer, err := v.cfg.Tail(ctx, Tailing{Streams: v.res.streamsIn(v.stage.Path), Endpoint: m.Endpoint, Since: m.Started, Share: v.res.Job.readShare()})
+	names, err := v.res.streamsIn(v.stage.Path)
+	if err != nil {
+		return t, err
+	}
+	tail, closer, err := v.cfg.Tail(ctx, Tailing{Streams: names, Endpoint: m.Endpoint, Since: m.Started, Share: v.res.Job.readShare()})
 	if err != nil {
 		return t, err
 	}
