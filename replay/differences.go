@@ -40,16 +40,18 @@ func newDifferences(path string, samples int) (*differences, error) {
 
 // line is one line of differences.ndjson.
 type line struct {
-	Stage   string  `json:"stage"`
-	Kind    string  `json:"kind"`
-	ID      string  `json:"id,omitempty"`
-	LogType string  `json:"log_type,omitempty"`
-	User    *uint32 `json:"user,omitempty"`
-	Event   *uint32 `json:"event,omitempty"`
-	Charge  string  `json:"charge,omitempty"`
-	Object  string  `json:"object,omitempty"`
-	Offset  *int64  `json:"offset,omitempty"`
-	Detail  string  `json:"detail,omitempty"`
+	Stage   string   `json:"stage"`
+	Kind    string   `json:"kind"`
+	ID      string   `json:"id,omitempty"`
+	LogType string   `json:"log_type,omitempty"`
+	User    *uint32  `json:"user,omitempty"`
+	Event   *uint32  `json:"event,omitempty"`
+	Charge  string   `json:"charge,omitempty"`
+	Between []string `json:"between,omitempty"` // the stages that it arose between
+	Object  string   `json:"object,omitempty"`
+	Offset  *int64   `json:"offset,omitempty"`  // in the object, decompressed
+	Arrived *int64   `json:"arrived,omitempty"` // of a row of the stream: ms since 1970
+	Detail  string   `json:"detail,omitempty"`
 }
 
 func (d *differences) add(n Named) error {
@@ -65,6 +67,12 @@ func (d *differences) add(n Named) error {
 	}
 	if n.Object != "" {
 		l.Offset = &n.Offset
+	}
+	if n.Stage == streamStage {
+		l.Offset, l.Arrived = nil, l.Offset
+	}
+	if n.Gap != (account.Gap{}) {
+		l.Between = []string{n.Gap.From, n.Gap.To}
 	}
 	b, err := json.Marshal(l)
 	if err != nil {

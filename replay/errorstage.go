@@ -19,11 +19,19 @@ import (
 const errorStage = "dlq"
 
 // judged lists the stages in the order in which they are judged: the error
-// stage first, because the others have to know which records it holds.
-func judged(stages map[string]string) []string {
-	names := sortedKeys(stages)
-	if i := slices.Index(names, errorStage); i > 0 {
-		names = slices.Insert(slices.Delete(names, i, i+1), 0, errorStage)
+// stage first, because the others have to know which records it holds; then
+// those that records come through, in that order; then the others, which nobody
+// knows the place of.
+func judged(stages map[string]string) (names []string) {
+	for _, name := range append([]string{errorStage}, way...) {
+		if _, ok := stages[name]; ok {
+			names = append(names, name)
+		}
+	}
+	for _, name := range sortedKeys(stages) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

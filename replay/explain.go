@@ -13,6 +13,7 @@ import (
 	"kreplay/pkg/object"
 	"kreplay/pkg/record"
 	"kreplay/pkg/scenario"
+	"kreplay/pkg/stream"
 	"kreplay/pkg/template"
 )
 
@@ -29,6 +30,7 @@ type ExplainConfig struct {
 	Workers int               // objects read at a time; 0: 2
 	Observe func(Progress)
 	Open    func(ctx context.Context, path string) (object.Store, io.Closer, error) // nil: every path is a directory
+	Tail    func(context.Context, Tailing) (stream.Tail, io.Closer, error)          // nil: the stage stream cannot be read
 }
 
 // A Life is all that is known of one planned record. Its JSON keys are stable.
@@ -93,9 +95,10 @@ type StageLife struct {
 // A RowLife is one row of a record.
 type RowLife struct {
 	Object    string            `json:"object"`
-	Offset    int64             `json:"offset"` // in decompressed bytes
+	Offset    int64             `json:"offset"`             // in decompressed bytes
+	Sequence  string            `json:"sequence,omitempty"` // of a row of the stream; its object is stream/shard
 	Bytes     int               `json:"bytes"`
-	Modified  time.Time         `json:"modified"` // of the object
+	Modified  time.Time         `json:"modified"` // of the object; of a row of the stream: when it arrived
 	Intact    bool              `json:"intact"`
 	Misplaced bool              `json:"misplaced"`
 	Reason    string            `json:"reason,omitempty"` // of a rejected row

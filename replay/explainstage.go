@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"kreplay/pkg/lake"
 	"kreplay/pkg/object"
 	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
 )
 
 // search reads a stage for one record.
@@ -39,7 +41,11 @@ func (e *explainer) stage(ctx context.Context, name, path string) (StageLife, er
 	if p := e.res.Job.partition(name); p != "" {
 		s.partitioned, s.place = true, newPartition(p)
 	}
-	if err := s.run(ctx); err != nil {
+	read := s.run
+	if name == streamStage {
+		read = s.stream
+	}
+	if err := read(ctx); err != nil {
 		s.out.Err = err.Error()
 	} else {
 		s.out.State = s.state()
@@ -88,18 +94,40 @@ func (s *search) run(ctx context.Context) error {
 	})
 }
 
+// stream reads the run's streams back, all of what came since it began.
+func (s *search) stream(ctx context.Context) error {
+	if s.cfg.Tail == nil {
+		return errNoTail
+	}
+	m := s.res.Ledger.Manifest
+	names, err := s.res.streamsIn(s.out.Path)
+	if err != nil {
+		return err
+	}
+	tail, closer, err := s.cfg.Tail(ctx, Tailing{Streams: names, Endpoint: m.Endpoint, Since: m.Started, Share: s.res.Job.readShare()})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closer.Close() }()
+	tip, err := tail.Read(ctx, func(e stream.Entry) error {
+		data := bytes.TrimSuffix(e.Data, []byte("\n"))
+		if row, ok := s.row(data, generate.AsSent, new(generate.Scratch)); ok {
+			row.Object, row.Sequence, row.Modified = e.Stream+"/"+e.Shard, e.Sequence, e.Arrived.UTC()
+			s.keep(row)
+		}
+		return nil
+	})
+	s.out.Objects = tip.Shards
+	return err
+}
+
 func (s *search) object(ctx context.Context, info object.Info) error {
 	scratch := new(generate.Scratch)
 	look := func(r lake.Row, reason string) {
-		m := s.rules.Identify(r.Data, formOf(r), scratch)
-		if m.Kind != generate.Planned || m.User != s.id.User || m.Event != s.class {
-			return
+		if row, ok := s.row(r.Data, formOf(r), scratch); ok {
+			row.Reason = reason
+			s.found(info, r, row)
 		}
-		row := RowLife{Intact: m.Intact, Bytes: len(r.Data), Reason: reason}
-		if !m.Intact {
-			row.Changes = s.rules.Changes(s.id.User, s.id.Event, r.Data, formOf(r), scratch)
-		}
-		s.found(info, r, row)
 	}
 	damage := func(lake.Damage) error {
 		s.mu.Lock()
@@ -119,9 +147,26 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 	return err
 }
 
+// row says how a row differs from the record, if it is one of its own.
+func (s *search) row(data []byte, form generate.Form, scratch *generate.Scratch) (row RowLife, ok bool) {
+	m := s.rules.Identify(data, form, scratch)
+	if m.Kind != generate.Planned || m.User != s.id.User || m.Event != s.class {
+		return RowLife{}, false
+	}
+	row = RowLife{Intact: m.Intact, Bytes: len(data)}
+	if !m.Intact {
+		row.Changes = s.rules.Changes(s.id.User, s.id.Event, data, form, scratch)
+	}
+	return row, true
+}
+
 func (s *search) found(info object.Info, r lake.Row, row RowLife) {
 	row.Object, row.Offset, row.Modified = r.Object, r.Offset, info.Modified.UTC()
 	row.Misplaced = s.partitioned && !s.place.holds(info.Key, s.began(), info.Modified.Add(clockSkew))
+	s.keep(row)
+}
+
+func (s *search) keep(row RowLife) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.out.Rows) == MaxRows {
@@ -152,12 +197,16 @@ func (s *search) state() string {
 		return ""
 	case rows > 0:
 		return "mutated"
-	case s.rejected:
+	case s.rejected && s.out.Name != streamStage:
 		return "rejected"
 	}
 	switch s.life.Ledger.Fate {
 	case record.Acked.String():
-		if time.Since(s.newest) < cmp.Or(s.cfg.Quiet, s.res.Job.Scenario.Settle.Quiet) {
+		quiet := cmp.Or(s.cfg.Quiet, s.res.Job.Scenario.Settle.Quiet)
+		if s.out.Name == streamStage {
+			quiet = min(quiet, streamQuiet)
+		}
+		if time.Since(s.newest) < quiet {
 			return "in flight"
 		}
 		return "missing"

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kreplay/pkg/generate"
 	"kreplay/pkg/lake"
 	"kreplay/pkg/ledger"
@@ -110,7 +112,13 @@ func (d *dated) date() {
 // verify accounts for the run; a quiet time of an hour is one that is not over.
 func (d *dated) verify(quiet time.Duration) *replay.Result {
 	d.t.Helper()
-	return must[*replay.Result](d.t)(replay.Verify(d.t.Context(), replay.VerifyConfig{Dir: d.dir, Quiet: quiet, Max: time.Nanosecond}))
+	return must[*replay.Result](d.t)(replay.Verify(d.t.Context(), replay.VerifyConfig{Dir: d.dir, Quiet: quiet, Max: time.Nanosecond, Afresh: true}))
+}
+
+// again is a verify that goes on from what the one before has read.
+func (d *dated) again() *replay.Result {
+	d.t.Helper()
+	return must[*replay.Result](d.t)(replay.Verify(d.t.Context(), replay.VerifyConfig{Dir: d.dir, Quiet: time.Nanosecond, Max: time.Nanosecond}))
 }
 
 // says holds a verdict and a reason; an empty one is none about lag.
@@ -210,6 +218,9 @@ func TestLagOfClocksThatDiffer(t *testing.T) {
 		rep := res.Report()
 		if got := res.Stages[0].Lag.All.P99; got != c.p99 || len(rep.Notes) != c.notes {
 			t.Errorf("%v: p99 %v, notes %q; want %v and %d", c.clock, got, rep.Notes, c.p99, c.notes)
+		}
+		if got := d.again().Stages[0].Lag; !cmp.Equal(got, res.Stages[0].Lag) {
+			t.Errorf("gone on from what was read: %+v, want %+v", got, res.Stages[0].Lag)
 		}
 		says(t, rep, c.verdict, c.reason)
 	}

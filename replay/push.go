@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -49,7 +50,7 @@ type PushConfig struct {
 	Anchor  time.Time // of the run; zero: so that the last event is just before now
 	Slice   generate.Slice
 	Target  Target
-	Stages  map[string]string // where the stages lie, kept for verify
+	Stages  map[string]string // where the stages lie, kept for verify; of the stage stream: names of streams, empty: the target's
 	Version string            // of the program, for the manifest
 	Mirror  object.Store      // where a copy of Dir is kept as it grows; nil: nowhere. With Resume: it has one
 	Observe func(Progress)    // called a few times a second; nil: nobody looks
@@ -115,6 +116,10 @@ func prepare(job *Job, cfg *PushConfig) (*push, error) {
 
 func manifest(job *Job, plan *generate.Plan, cfg PushConfig, started time.Time) ledger.Manifest {
 	first, end := plan.Range(cfg.Slice)
+	if path, ok := cfg.Stages[streamStage]; ok && path == "" {
+		cfg.Stages = maps.Clone(cfg.Stages)
+		cfg.Stages[streamStage] = cfg.Target.Stream
+	}
 	worker := ledger.Worker{Index: 1, Of: 1}
 	if cfg.Slice.Of > 0 {
 		worker = ledger.Worker{Index: cfg.Slice.Index, Of: cfg.Slice.Of}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"kreplay/pkg/account"
 	"kreplay/pkg/batch"
@@ -67,19 +68,21 @@ func (r *Result) failures(s Stage, allowed scenario.Delivery) (list []string) {
 	if s.Tally.Rejected > 0 {
 		missing = fmt.Sprintf("missing or rejected (%s are in the error records)", report.Count(s.Tally.Rejected))
 	}
+	t := s.Tally
 	for _, c := range []struct {
 		what         string
 		got, allowed uint64
+		divided      string
 	}{
-		{missing, s.Tally.Missing + s.Tally.Rejected, allowed.Missing},
-		{"duplicates by the pipeline", s.Tally.Pipeline, allowed.PipelineDuplicates},
-		{"mutated", s.Tally.Mutated, allowed.Mutated},
-		{"strangers", s.Tally.Strangers, allowed.Strangers},
-		{"unreadable spans", s.Tally.Damaged, allowed.Damaged},
-		{"misplaced", s.Misplaced, allowed.Misplaced},
+		{missing, t.Missing + t.Rejected, allowed.Missing, divided(t, func(a account.Arose) uint64 { return a.Missing + a.Rejected })},
+		{"duplicates by the pipeline", t.Pipeline, allowed.PipelineDuplicates, divided(t, func(a account.Arose) uint64 { return pipelines(t, a) })},
+		{"mutated", t.Mutated, allowed.Mutated, divided(t, func(a account.Arose) uint64 { return a.Mutated })},
+		{"strangers", t.Strangers, allowed.Strangers, divided(t, func(a account.Arose) uint64 { return a.Strangers })},
+		{"unreadable spans", t.Damaged, allowed.Damaged, ""},
+		{"misplaced", s.Misplaced, allowed.Misplaced, ""},
 	} {
 		if c.got > c.allowed {
-			list = append(list, fmt.Sprintf("%s: %s %s, %s allowed", s.Name, report.Count(c.got), c.what, report.Count(c.allowed)))
+			list = append(list, fmt.Sprintf("%s: %s %s, %s allowed%s", s.Name, report.Count(c.got), c.what, report.Count(c.allowed), c.divided))
 		}
 	}
 	return list
@@ -141,7 +144,7 @@ func (r *Result) Report() report.Report {
 		rep.Stages[len(rep.Stages)-1].Changes = r.changes(s)
 		r.addLag(&rep.Stages[len(rep.Stages)-1], s.Lag)
 	}
-	rep.Notes = slices.Concat(r.Notes, r.Stats.notes(), r.clockNotes(), r.heat())
+	rep.Notes = slices.Concat(r.Notes, r.unknown(), r.Stats.notes(), r.clockNotes(), r.heat())
 	for i, f := range r.Findings {
 		e := report.Expectation{
 			Name: f.Name, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,
@@ -153,13 +156,21 @@ func (r *Result) Report() report.Report {
 		rep.Expectations = append(rep.Expectations, e)
 	}
 	for _, d := range r.Samples {
-		sample := report.Sample{LogType: d.LogType, Kind: d.Kind, Object: d.Object, Offset: d.Offset, Detail: d.Detail}
+		sample := report.Sample{LogType: d.LogType, Kind: d.Kind, Object: d.Object, Place: placeOf(d), Detail: r.blamed(d.Difference)}
 		if d.LogType != "" {
 			sample.ID = d.ID.String()
 		}
 		rep.Differences.Samples = append(rep.Differences.Samples, sample)
 	}
 	return rep
+}
+
+// placeOf says where in its object, or in its stream, the row of a difference is.
+func placeOf(d Named) string {
+	if d.Stage == streamStage {
+		return "arrived " + time.UnixMilli(d.Offset).UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	return fmt.Sprintf("at byte %d", d.Offset)
 }
 
 // addStats adds what the push measured, if it wrote that down for the whole run.
@@ -255,7 +266,7 @@ func addStage(rep *report.Report, s Stage) {
 	rep.Stages = append(rep.Stages, report.Stage{
 		Name: s.Name, Objects: s.Objects, Bytes: s.Bytes, Rows: t.Rows, States: states(t.States),
 		Duplicates: report.Duplicates{Producer: t.Producer, Pipeline: t.Pipeline},
-		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged, Misplaced: misplaced,
+		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged, Misplaced: misplaced, Arose: arose(s),
 	})
 	for _, l := range t.LogTypes {
 		rep.LogTypes = append(rep.LogTypes, report.LogType{

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -188,7 +189,7 @@ func (w *waiting) left() (wait time.Duration, settled bool) {
 		if v.news.newest.After(quiet) {
 			quiet = v.news.newest
 		}
-		quiet = quiet.Add(w.quiet)
+		quiet = quiet.Add(w.quietOf(v))
 		v.stage.Settled = w.over && v.stage.Err == nil && !v.news.asked.Before(quiet)
 		v.settled.Store(v.stage.Settled)
 		if v.stage.Err == nil && !v.stage.Settled {
@@ -199,6 +200,15 @@ func (w *waiting) left() (wait time.Duration, settled bool) {
 		return max(wait, followEvery), false
 	}
 	return wait, settled
+}
+
+// quietOf is how long nothing must have come into a stage. A stream has all
+// that it will ever have at the end of the push.
+func (w *waiting) quietOf(v *verifier) time.Duration {
+	if v.stage.Name == streamStage {
+		return min(w.quiet, streamQuiet)
+	}
+	return w.quiet
 }
 
 // poll reads what is new in all stages.
@@ -242,12 +252,21 @@ func (w *waiting) settle() (guard, err error) {
 		return nil, err
 	}
 	var rejects *account.Rejects
+	var before *account.Account // of the stage before, of those that can be blamed on
 	for _, v := range w.stages {
 		if v.stage.Name == errorStage {
 			rejects = v.rejects
 		}
-		if err = v.settle(rejects, list); err != nil {
+		onWay := slices.Contains(way, v.stage.Name)
+		from := before
+		if !onWay {
+			from = nil
+		}
+		if err = v.settle(rejects, from, list); err != nil {
 			break
+		}
+		if onWay && v.stage.Settled && v.stage.Err == nil {
+			before = v.acc
 		}
 	}
 	w.res.Samples, w.res.Total = list.samples, list.total

@@ -70,21 +70,14 @@ func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 	if p := w.res.Job.partition(name); p != "" {
 		v.stage.Partitioned, v.place = true, newPartition(p)
 	}
-	store, closer, err := w.cfg.Open(ctx, v.stage.Path)
-	if err != nil {
-		v.stage.Err, closer = err, io.NopCloser(nil)
+	if name == streamStage {
+		v.source, v.stage.Err = v.tailed(ctx)
+	} else {
+		v.source, v.stage.Err = w.objects(ctx, v)
 	}
-	v.store = store
-	o := &objects{store: store, closer: closer, since: v.since(), within: within(w.paths, name), pool: w.pool, read: v.read}
-	if v.stage.Partitioned && !w.cfg.Everywhere {
-		o.window = func(now time.Time) []string { return v.place.prefixes(w.res.Ledger.Manifest.Started, now) }
-	}
-	if w.keep {
-		o.save, o.due = v.save, v.due
-	}
-	v.source = o
+	var err error
 	if v.found, err = newFindings(w.cfg.Dir, name); err != nil {
-		return nil, errors.Join(err, closer.Close())
+		return nil, errors.Join(err, v.source.Close())
 	}
 	err = v.begin(ctx)
 	if err == nil {
@@ -94,6 +87,23 @@ func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 		return nil, errors.Join(err, v.close())
 	}
 	return v, nil
+}
+
+// objects opens the store that a stage lies in.
+func (w *waiting) objects(ctx context.Context, v *verifier) (*objects, error) {
+	store, closer, err := w.cfg.Open(ctx, v.stage.Path)
+	if err != nil {
+		closer = io.NopCloser(nil)
+	}
+	v.store = store
+	o := &objects{store: store, closer: closer, since: v.since(), within: within(w.paths, v.stage.Name), pool: w.pool, read: v.read}
+	if v.stage.Partitioned && !w.cfg.Everywhere {
+		o.window = func(now time.Time) []string { return v.place.prefixes(w.res.Ledger.Manifest.Started, now) }
+	}
+	if w.keep {
+		o.save, o.due = v.save, v.due
+	}
+	return o, err
 }
 
 // begin starts the account of the stage, or starts it afresh.
@@ -151,8 +161,11 @@ func (v *verifier) poll(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	v.news, v.stage.Err = news, err
-	if o, ok := v.source.(*objects); ok {
-		v.stage.Objects, v.stage.Bytes, v.stage.Older, v.stage.Folders = o.there.objects, o.there.bytes, o.there.older, o.there.folders
+	switch s := v.source.(type) {
+	case *objects:
+		v.stage.Objects, v.stage.Bytes, v.stage.Older, v.stage.Folders = s.there.objects, s.there.bytes, s.there.older, s.there.folders
+	case *tailed:
+		v.stage.Objects, v.stage.Bytes = s.shards, s.bytes
 	}
 	return nil
 }
@@ -175,7 +188,12 @@ func (v *verifier) read(ctx context.Context, info object.Info) error {
 func (v *verifier) was(info object.Info) {
 	v.objects.Add(1)
 	v.bytes.Add(info.Size)
-	for at := info.Modified.UnixNano(); ; {
+	v.latest(info.Modified)
+}
+
+// latest notes, for progress, when something came.
+func (v *verifier) latest(came time.Time) {
+	for at := came.UnixNano(); ; {
 		so := v.newest.Load()
 		if at <= so || v.newest.CompareAndSwap(so, at) {
 			return
@@ -268,7 +286,7 @@ func (v *verifier) misplaced(m generate.Match, r lake.Row) error {
 
 // settle gives each planned record its state in the stage, and names what is not
 // as planned. It may be called again when more was read.
-func (v *verifier) settle(rejects *account.Rejects, list *differences) error {
+func (v *verifier) settle(rejects *account.Rejects, before *account.Account, list *differences) error {
 	name := func(d account.Difference) error { return list.add(Named{v.stage.Name, d}) }
 	if err := v.found.each(name); err != nil {
 		return err
@@ -277,7 +295,10 @@ func (v *verifier) settle(rejects *account.Rejects, list *differences) error {
 		v.countErrors()
 		return nil
 	}
-	v.acc.Rejects = rejects
+	v.acc.Stage, v.acc.Before = v.stage.Name, before
+	if v.stage.Name != streamStage { // what was rejected was on its way behind it
+		v.acc.Rejects = rejects
+	}
 	v.stage.Misplaced = v.away.Load()
 	v.stage.Causes = v.cause
 	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing

@@ -44,6 +44,9 @@ type VerifyConfig struct {
 	// Open opens the place where a stage lies; the closer is called when the
 	// stage has been read. nil: every path is a directory.
 	Open func(ctx context.Context, path string) (object.Store, io.Closer, error)
+	// Tail reads the run's streams back, for the stage stream; the closer is
+	// called when that has been read. nil: the stage cannot be read.
+	Tail func(context.Context, Tailing) (stream.Tail, io.Closer, error)
 }
 
 // A Result is what verify found.
@@ -69,8 +72,8 @@ type Result struct {
 type Stage struct {
 	Name    string
 	Path    string
-	Objects int   // of the run's time
-	Bytes   int64 // as stored
+	Objects int   // of the run's time; of the stream: shards
+	Bytes   int64 // as stored; of the stream: data read
 	Older   int   // objects of before the run, which were not read
 	Folders int   // listed, of the run's time; 0: all of the stage
 	Settled bool

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -11,6 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"kreplay/pkg/stream"
+	"kreplay/pkg/stream/kinesis"
+	"kreplay/replay"
 )
 
 // awsConfig loads what the AWS CLI would: flags, environment, profile. The
@@ -46,6 +53,36 @@ func (a *app) awsConfig(ctx context.Context, endpoint string) (aws.Config, error
 		cfg.BaseEndpoint = aws.String(endpoint)
 	}
 	return cfg, nil
+}
+
+// openTail opens streams to be read back, where they answered the push unless a
+// flag or the environment says otherwise.
+func (a *app) openTail(ctx context.Context, t replay.Tailing) (stream.Tail, io.Closer, error) {
+	endpoint := cmp.Or(a.kinesisEndpoint(), t.Endpoint)
+	cfg, err := a.awsConfig(ctx, endpoint)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.Share == 0 && loopback(endpoint) {
+		t.Share = math.Inf(1) // an emulator has no other consumers
+	}
+	var all stream.Tails
+	var open clients
+	for _, name := range t.Streams {
+		c := kinesis.New(cfg, name, kinesis.Options{})
+		open = append(open, c)
+		all = append(all, c.Tail(t.Since, kinesis.TailOptions{Share: t.Share}))
+	}
+	return all, open, nil
+}
+
+type clients []*kinesis.Client
+
+func (all clients) Close() error {
+	for _, c := range all {
+		c.Close()
+	}
+	return nil
 }
 
 // kinesisEndpoint is where Kinesis answers, or empty for AWS.

@@ -44,7 +44,7 @@ It reads the stages, sends nothing and may be repeated.`,
 			}
 			defer where.close()
 			life, err := replay.Explain(c.Context(), replay.ExplainConfig{
-				Dir: where.dir, Copy: where.temp, ID: args[1], Stages: paths, Quiet: quiet, Observe: a.observer(), Open: a.openPlace,
+				Dir: where.dir, Copy: where.temp, ID: args[1], Stages: paths, Quiet: quiet, Observe: a.observer(), Open: a.openPlace, Tail: a.openTail,
 			})
 			switch {
 			case errors.Is(err, replay.ErrID):
@@ -160,7 +160,11 @@ func writeStage(b *strings.Builder, s replay.StageLife) {
 		fmt.Fprintf(b, "%s%s: %s in", strings.ToUpper(s.State[:1]), s.State[1:], plural(rows, "row"))
 	}
 	if s.Err == "" {
-		fmt.Fprintf(b, " %s read", plural(s.Objects, "object"))
+		what := "object"
+		if s.Name == "stream" {
+			what = "shard"
+		}
+		fmt.Fprintf(b, " %s read", plural(s.Objects, what))
 		if s.Older > 0 {
 			fmt.Fprintf(b, ", %s older than the run left out", report.Count(uint64(s.Older)))
 		}
@@ -191,7 +195,11 @@ func writeRow(b *strings.Builder, r replay.RowLife) {
 	if r.Misplaced {
 		state += "; misplaced: the object does not lie where one of this run belongs"
 	}
-	fmt.Fprintf(b, "         %s, offset %d, %d bytes, there since %s: %s\n", r.Object, r.Offset, r.Bytes, r.Modified.Format(time.RFC3339), state)
+	where := fmt.Sprintf("offset %d", r.Offset)
+	if r.Sequence != "" {
+		where = "sequence number " + r.Sequence
+	}
+	fmt.Fprintf(b, "         %s, %s, %d bytes, there since %s: %s\n", r.Object, where, r.Bytes, r.Modified.Format(time.RFC3339), state)
 	for _, c := range r.Changes {
 		fmt.Fprintf(b, "           %s\n", c)
 	}

@@ -30,14 +30,18 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 	f.IntVar(&e.size, "buffer-mib", 5, "embedded pipeline: write an object at so many MiB")
 	f.BoolVar(&e.noGzip, "no-gzip", false, "embedded pipeline: write plain objects")
 	f.StringVar(&e.delimiter, "delimiter", "none", "embedded pipeline: newline behind each record, or none")
-	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,reject=2,truncate=1,throttle=100,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
+	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,reject=2,truncate=1,throttle=100,stream-drop=1,stream-duplicate=1,stream-corrupt=1,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
 }
+
+// keepAll is more bytes than a machine has memory.
+const keepAll = 1 << 50
 
 type embeddedTarget struct {
 	listen, lake string
 	prefix       string // below the lake; empty: as Firehose's own
 	buckets      []string
 	streams      []local.StreamSpec
+	keep         bool   // all that was delivered, for the stage stream
 	records      uint64 // expected in total: planted faults are spread over them
 }
 
@@ -49,6 +53,9 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	faults.Of = int(min(to.records, math.MaxInt32))
 	cfg := local.Config{
 		Streams: to.streams, Lake: to.lake, Prefix: to.prefix, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Gzip: !e.noGzip, Faults: faults,
+	}
+	if to.keep {
+		cfg.Retain = keepAll
 	}
 	switch e.limits {
 	case "aws":

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"kreplay/pkg/generate"
 	"kreplay/pkg/local"
 	"kreplay/pkg/report"
+	"kreplay/pkg/scenario"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
 )
@@ -144,7 +146,7 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 	defer stop()
 	cfg := replay.RunConfig{
 		Push:   replay.PushConfig{Dir: r.where.dir, Mirror: r.where.mirror(), RunID: id, Anchor: since, Stages: stagePaths(job), Version: version(), Log: r.app.log, Observe: observe},
-		Verify: replay.VerifyConfig{Dir: r.where.dir, Open: r.app.openPlace, Observe: observe},
+		Verify: replay.VerifyConfig{Dir: r.where.dir, Open: r.app.openPlace, Tail: r.app.openTail, Observe: observe},
 	}
 	cfg.Verify.Engine = engine
 	if r.local {
@@ -185,7 +187,7 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	if err != nil {
 		return err
 	}
-	to := embeddedTarget{listen: "127.0.0.1:0", lake: lake, prefix: rawPartition(job), records: plan.Total()}
+	to := embeddedTarget{listen: "127.0.0.1:0", lake: lake, prefix: rawPartition(job), records: plan.Total(), keep: readsBack(job)}
 	for _, n := range names {
 		to.streams = append(to.streams, local.StreamSpec{Name: n, Shards: localShards, Tags: map[string]string{allowTag: "true"}})
 	}
@@ -207,6 +209,9 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 		return fmt.Errorf("error stage: %w", err)
 	}
 	cfg.Push.Stages = map[string]string{"raw": lake, "dlq": errorsOf}
+	if to.keep {
+		cfg.Push.Stages["stream"] = name
+	}
 	return r.finish(ctx, job, cfg)
 }
 
@@ -217,6 +222,11 @@ func (r *runner) localTarget(client *kinesis.Client, name, url string) replay.Ta
 		to.Shards = client.Shards
 	}
 	return to
+}
+
+// readsBack says whether the scenario has the stage stream.
+func readsBack(job *replay.Job) bool {
+	return slices.ContainsFunc(job.Scenario.Stages, func(s scenario.Stage) bool { return s.Name == "stream" })
 }
 
 // rawPartition is the prefix at which the embedded deliverer is to write, so

@@ -19,7 +19,7 @@ import (
 func (a *app) verifyCommand() *cobra.Command {
 	var out outputFlags
 	var stages []string
-	cfg := replay.VerifyConfig{Engine: engine, Open: a.openPlace}
+	cfg := replay.VerifyConfig{Engine: engine, Open: a.openPlace, Tail: a.openTail}
 	c := &cobra.Command{
 		Use: "verify RUN...", Short: "Account for a run: what was delivered, lost, duplicated, changed",
 		Long: `Account for a run directory, here or in S3. May be repeated, and goes on from what the one before has read.

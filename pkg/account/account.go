@@ -27,6 +27,12 @@ type Account struct {
 	// Rejects, set before Settle, are the records that the error stage holds:
 	// without a row they are rejected. nil: there is no such stage.
 	Rejects *Rejects
+	// Stage is the name of the stage, and Before, set before Settle, the account
+	// of the stage before it on the way of the records, which is closed after this
+	// one: what that one has and this one has not was lost between the two. It has
+	// to have settled. nil: there is none, or it could not be read.
+	Stage  string
+	Before *Account
 	// Folder, set before See, is where places go that memory does not hold. Nothing
 	// is left there. Empty: where the system keeps temporary files.
 	Folder string

@@ -15,19 +15,27 @@ type charge struct {
 	intact      uint64 // of them
 	unknowns    uint64 // attempts at its records that may have been stored
 	producer    uint64 // extra rows that these explain
+	gaps        gaps   // where they arose
 }
 
 // rows charges the extra rows of a class. They are named later, for places are
 // sorted in another order than that of sending.
 func (w *walk) rows(logType uint16) {
 	c := &w.charge
-	c.producer = min(c.extra, c.unknowns)
+	w.spread(func(i int) uint64 { return w.sights[i].extra }, func(i int, n uint64) {
+		w.arose(i).Duplicates += n
+		c.gaps.extra[i] = n
+	})
+	c.producer = min(c.gaps.extra[len(w.path)-1], c.unknowns) // what arose later is none of the producer's
 	w.tally.LogTypes[logType].Duplicates += c.extra
 	w.tally.Producer += c.producer
 	w.tally.Pipeline += c.extra - c.producer
 	var text []byte
 	for _, n := range [...]uint64{uint64(c.user), uint64(c.first), c.mutated, c.extra, c.intact, c.producer} {
 		text = binary.AppendUvarint(text, n)
+	}
+	for i := range w.path {
+		text = binary.AppendUvarint(binary.AppendUvarint(text, c.gaps.mutated[i]), c.gaps.extra[i])
 	}
 	w.owed.add(entry{index: w.a.plan.Index(c.user, c.first), text: string(text)})
 }
@@ -40,6 +48,12 @@ func owing(e entry) (c charge) {
 		*to, text = n, text[size:]
 	}
 	c.user, c.first = uint32(user), uint32(first)
+	for len(text) > 0 {
+		for _, to := range [...]*[]uint64{&c.gaps.mutated, &c.gaps.extra} {
+			n, size := binary.Uvarint(text)
+			*to, text = append(*to, n), text[size:]
+		}
+	}
 	return c
 }
 
@@ -94,7 +108,7 @@ func (w *walk) row(c *charge, e entry) error {
 		return nil
 	case !e.intact && c.mutated > 0:
 		c.mutated--
-		d.Kind, d.Charge = KindMutated, ""
+		d.Kind, d.Charge, d.Gap = KindMutated, "", w.path.gap(oldest(c.gaps.mutated))
 		return w.report(d)
 	case e.intact:
 		c.intact--
@@ -103,6 +117,7 @@ func (w *walk) row(c *charge, e entry) error {
 		return errLost
 	}
 	c.extra--
+	d.Gap = w.path.gap(oldest(c.gaps.extra))
 	if c.producer > 0 {
 		c.producer--
 		d.Charge = "producer"

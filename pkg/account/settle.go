@@ -29,6 +29,7 @@ type Difference struct {
 	ID      record.ID
 	LogType string
 	Charge  string // duplicates: producer or pipeline
+	Gap     Gap    // missing, mutated, duplicates: where it arose
 	Object  string // empty where no row is concerned
 	Offset  int64
 	Detail  string
@@ -44,7 +45,8 @@ type Difference struct {
 func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report func(Difference) error) (Tally, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := &walk{a: a, settled: settled, report: report, users: map[uint32]*attempted{}, books: make([]book, len(fates))}
+	w := &walk{a: a, path: pathOf(a), settled: settled, report: report, users: map[uint32]*attempted{}, books: make([]book, len(fates))}
+	w.tally.Arose = w.path.gaps()
 	w.owed = sorter{folder: a.Folder, names: a.names, most: a.places.most}
 	defer func() { _ = w.owed.close() }()
 	for i, f := range fates {
@@ -65,6 +67,7 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 	if err := w.name(); err != nil {
 		return Tally{}, err
 	}
+	w.spread(func(i int) uint64 { return w.path[i].strange.Load() }, func(i int, n uint64) { w.arose(i).Strangers = n })
 	t := w.tally
 	t.Strangers, t.Foreign, t.Damaged = a.strange.Load(), a.foreign.Load(), a.damaged.Load()
 	t.Rows = a.counts.total() + t.Strangers + t.Foreign
@@ -90,6 +93,8 @@ func (a *Account) Seen(s generate.Slice) (n uint64) {
 // walk is one pass over the plan.
 type walk struct {
 	a       *Account
+	path    path    // to a
+	sights  []sight // of the current class, along path
 	settled bool
 	report  func(Difference) error
 	books   []book                // by worker
@@ -205,13 +210,15 @@ func (w *walk) fate(b *book) ledger.Span {
 // is. Error records are dealt to those that got no row.
 func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error {
 	plan, user, first := w.a.plan, u.user, uint32(w.a.classes.Classes(c)[members[0].event])
-	rows := w.a.counts.get(user, first)
-	intact := min(uint64(rows.intact), uint64(len(members)))
-	mutated := min(uint64(len(members))-intact, uint64(rows.mutated))
-	rejected := w.a.Rejects.of(user, w.a.classes.Members(c, int(first))...)
-	extra := rows.rows() - intact - mutated
-	w.a.arrivals.class(timedClass{user, first, u.book.worker, c.LogType[first], members, rows.rows() > 0, rejected > 0})
-	w.charge = charge{user: user, first: first, mutated: mutated, extra: extra, intact: uint64(rows.intact) - intact}
+	alike := w.a.classes.Members(c, int(first))
+	w.look(user, c, alike, uint64(len(members)))
+	here := w.sights[0]
+	rejectedFrom := w.rejectedFrom()
+	rejected := w.a.Rejects.of(user, alike...)
+	rejectedTo := rejectedFrom + rejected
+	w.a.arrivals.class(timedClass{user, first, u.book.worker, c.LogType[first], members, here.present > 0, rejected > 0})
+	w.charge = charge{user: user, first: first, mutated: here.present - here.intact, extra: here.extra, intact: here.spare, gaps: w.charge.gaps.reset(len(w.path))}
+	k := uint64(0) // place of the next record
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {
 		for _, m := range members {
 			if m.span.Fate != fate {
@@ -222,21 +229,19 @@ func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error 
 			l.Planned++
 			d := Difference{ID: plan.ID(user, m.event), LogType: l.Name, Detail: m.span.Code}
 			d.ID.Copy = m.copy
-			switch {
-			case intact > 0:
-				intact--
+			k++
+			switch at := k - 1; {
+			case at < here.intact:
 				l.Delivered++
-				continue
-			case mutated > 0:
-				mutated--
-				l.Mutated++
-				continue // named below, with its place
-			case rejected > 0:
-				rejected--
-				l.Rejected++
-				continue // named by the error stage, with its place
+			case at < here.present:
+				l.Mutated++ // named later, with its place
+				w.arose(w.changed(at)).Mutated++
+				w.charge.gaps.mutated[w.changed(at)]++
+			case at >= rejectedFrom && at < rejectedTo:
+				l.Rejected++ // named by the error stage, with its place
+				w.arose(w.keptOut()).Rejected++
 			default:
-				w.absent(&l.States, fate, &d)
+				w.absent(&l.States, fate, at, &d)
 			}
 			if d.Kind == "" {
 				continue
@@ -246,25 +251,33 @@ func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error 
 			}
 		}
 	}
-	if rows.mutated == 0 && extra == 0 {
+	if w.charge.mutated+here.extra == 0 {
 		return nil
 	}
 	w.rows(c.LogType[first])
 	return nil
 }
 
-func (w *walk) absent(s *States, fate record.Fate, d *Difference) {
+// absent gives the record at place k, which has no row and no error record, its
+// state. What the stage before has was stored, whatever its fate says.
+func (w *walk) absent(s *States, fate record.Fate, k uint64, d *Difference) {
+	came, known := w.came(k), "acked"
+	if came {
+		known = "in " + w.path[1].Stage
+	}
 	switch {
-	case fate == record.Unknown:
+	case fate == record.Unknown && !came:
 		s.Undecided++
 		d.Kind = KindUndecided
-	case fate != record.Acked:
+	case fate != record.Acked && !came:
 		s.Absent++
 	case w.settled:
 		s.Missing++
-		d.Kind, d.Detail = KindMissing, "acked, and in no object"
+		gap := w.lost(k)
+		w.arose(gap).Missing++
+		d.Kind, d.Detail, d.Gap = KindMissing, known+", and in no object", w.path.gap(gap)
 	default:
 		s.InFlight++
-		d.Kind, d.Detail = KindInFlight, "acked, and in no object yet"
+		d.Kind, d.Detail = KindInFlight, known+", and in no object yet"
 	}
 }

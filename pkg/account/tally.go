@@ -34,12 +34,13 @@ type Fates struct{ Acked, Refused, Unknown, Unsent uint64 }
 type Tally struct {
 	States
 	Fates     Fates
-	Rows      uint64 // all readable rows of the stage
-	Producer  uint64 // extra rows that our own unknown attempts explain
-	Pipeline  uint64 // extra rows beyond that
-	Strangers uint64 // our run tag or user range, but not planned
-	Foreign   uint64 // other producers' rows
-	Damaged   uint64 // unreadable spans; they are not rows
+	Rows      uint64  // all readable rows of the stage
+	Producer  uint64  // extra rows that our own unknown attempts explain
+	Pipeline  uint64  // extra rows beyond that
+	Strangers uint64  // our run tag or user range, but not planned
+	Foreign   uint64  // other producers' rows
+	Damaged   uint64  // unreadable spans; they are not rows
+	Arose     []Arose // where the differences arose, along the way of the records; of an error stage: nil
 	LogTypes  []LogType
 }
 
@@ -58,6 +59,10 @@ func (t Tally) Check() error {
 	f, s := t.Fates, t.States
 	var types States
 	var duplicates uint64
+	var arose Arose
+	for _, a := range t.Arose {
+		arose.add(a)
+	}
 	for _, l := range t.LogTypes {
 		types.add(l.States)
 		duplicates += l.Duplicates
@@ -74,6 +79,11 @@ func (t Tally) Check() error {
 		{"planned = the log types' sum", types.Planned, s.Planned},
 		{"delivered = the log types' sum", types.Delivered, s.Delivered},
 		{"duplicates = the log types' sum", duplicates, t.Duplicates()},
+		{"missing = the gaps' sum", arose.Missing, s.Missing},
+		{"rejected = the gaps' sum", arose.Rejected, s.Rejected},
+		{"mutated = the gaps' sum", arose.Mutated, s.Mutated},
+		{"duplicates = the gaps' sum", arose.Duplicates, t.Duplicates()},
+		{"strangers = the gaps' sum", arose.Strangers, t.Strangers},
 	} {
 		if sum.got != sum.want {
 			return fmt.Errorf("account: %s: %d != %d; this is a bug in kreplay, please report it", sum.name, sum.want, sum.got)

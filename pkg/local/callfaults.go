@@ -102,6 +102,25 @@ func (p *plan) call() (f CallFault, wait time.Duration) {
 	return f, wait + f.Delay
 }
 
+// readCall says what goes wrong with the next GetRecords call.
+func (p *plan) readCall() (f CallFault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.reads) == 0 {
+		return f
+	}
+	head := &p.reads[0]
+	if head.After > 0 {
+		head.After--
+		return f
+	}
+	f = *head
+	if head.Calls--; head.Calls == 0 {
+		p.reads = p.reads[1:]
+	}
+	return f
+}
+
 // lose draws whether, and how, the answer to a call is lost.
 func (p *plan) lose() (way string) {
 	share := p.f.LostPercent
@@ -215,6 +234,12 @@ func (f Faults) checkCalls() error {
 	}
 	for _, c := range f.Calls {
 		faults = append(faults, c.check())
+	}
+	for _, c := range f.Reads {
+		faults = append(faults, c.check())
+		if c.Way != Refused {
+			faults = append(faults, fmt.Errorf("local: faults: read fault %+v: a read can only be refused", c))
+		}
 	}
 	return errors.Join(faults...)
 }

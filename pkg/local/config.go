@@ -21,6 +21,8 @@ const (
 	MaxRecordKiB    = 10240     // greatest record limit of a stream (API_UpdateMaxRecordSize)
 	MaxReadRecords  = 10_000    // records a GetRecords call (API_GetRecords)
 	MaxReadBytes    = 10 << 20  // bytes a GetRecords call (API_GetRecords)
+	ShardReads      = 5         // GetRecords calls a second and shard (API_GetRecords)
+	ShardReadBytes  = 2 << 20   // bytes a second out of a shard, for all consumers together (API_GetRecords)
 	ShardRecords    = 1000      // records a second into a shard (API_PutRecords)
 	ShardBytes      = 1_000_000 // bytes a second into a shard; the docs mix MB and MiB, this is the lower
 	onDemandShards  = 4         // of a new on-demand stream (service-sizes-and-limits)
@@ -49,7 +51,7 @@ type Config struct {
 
 	Reshard time.Duration // how long a stream is UPDATING after a reshard; the shards change at its start
 
-	Limits       bool // per shard ShardRecords and ShardBytes, with a burst of one second
+	Limits       bool // per shard ShardRecords and ShardBytes, with a burst of one second, ShardReads and ShardReadBytes
 	ShardRecords int  // records a second and shard, 0: 1000
 	ShardBytes   int  // bytes of data and key a second and shard, 0: 1,000,000
 
@@ -63,7 +65,13 @@ type Config struct {
 	Gzip           bool
 	Delimiter      string // after every record: "\n" or ""
 
-	Retain    int64  // bytes of delivered records kept for readers, 0: 256 MiB; undelivered records are always kept
+	// Retain is how many bytes of delivered records are kept for readers, 0: 256
+	// MiB; undelivered records are always kept. A read that asks for what was
+	// forgotten is refused, with TrimmedDataAccessException: no period tells when
+	// that was, as the retention of a real stream does.
+	Retain       int64
+	IteratorLife time.Duration // of a shard iterator, 0: 5 min as in Kinesis
+
 	AccessKey string // requests signed with another access key id are refused; "": any, or none
 	Faults    Faults
 }
@@ -95,8 +103,8 @@ func (c Config) ready() (Config, error) {
 			fault("stream %q: record limit %d KiB, want %d to %d", s.Name, s.MaxRecordKiB, MinRecordKiB, MaxRecordKiB)
 		}
 	}
-	if c.Reshard < 0 || c.ShardRecords < 0 || c.ShardBytes < 0 || c.BufferBytes < 0 || c.BufferInterval < 0 || c.Retain < 0 {
-		fault("a limit, a buffer, the retention or the time of a reshard is negative")
+	if c.Reshard < 0 || c.ShardRecords < 0 || c.ShardBytes < 0 || c.BufferBytes < 0 || c.BufferInterval < 0 || min(c.Retain, int64(c.IteratorLife)) < 0 {
+		fault("a limit, a buffer, the retention, the life of an iterator or the time of a reshard is negative")
 	}
 	if c.Delimiter != "" && c.Delimiter != "\n" {
 		fault("delimiter %q, want a newline or none", c.Delimiter)
@@ -106,6 +114,7 @@ func (c Config) ready() (Config, error) {
 	c.BufferBytes = or(c.BufferBytes, defaultBuffer)
 	c.BufferInterval = or(c.BufferInterval, defaultInterval)
 	c.Retain = or(c.Retain, defaultRetain)
+	c.IteratorLife = or(c.IteratorLife, tokenLife)
 	if !expression.MatchString(c.Prefix) {
 		c.Prefix += "!{timestamp:yyyy/MM/dd/HH/}"
 	}

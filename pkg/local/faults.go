@@ -23,6 +23,10 @@ const (
 	Failed     = "failure"   // the entry was answered by InternalFailure; Seq tells whether it is stored
 	Refused    = "refuse"    // the whole call was refused, with the error code Way; Object and Seq are ""
 	Late       = "late"      // the record is stored, its answer waited; Object is ""
+
+	StreamDropped    = "stream-drop"      // the entry was acked and is not stored; Object and Seq are ""
+	StreamDuplicated = "stream-duplicate" // the entry is stored twice; Seq is that of the second, Object ""
+	StreamCorrupted  = "stream-corrupt"   // the entry is stored with another text; Object is ""
 )
 
 // Ways of losing an answer.
@@ -35,8 +39,8 @@ const (
 
 // Faults says what to do wrong, by count. Positions are drawn by Seed among the
 // first Of records, in the order in which records reach the deliverer; for
-// throttles, in which entries reach the stream. Drop, Duplicate, Corrupt and
-// Reject never meet in one record. A fault that a record cannot take, such as a
+// throttles and the Stream faults, in which entries reach the stream. Drop,
+// Duplicate, Corrupt and Reject never meet in one record, nor do the Stream faults. A fault that a record cannot take, such as a
 // corruption of a record without text, passes to the next one; when no record
 // follows, it does not happen. Percentages are drawn by Seed as calls and
 // entries come, so clients at work at one time share the draws in any order.
@@ -53,6 +57,10 @@ type Faults struct {
 	Truncate  int // objects, drawn from the first half of Of
 	Throttle  int // entries refused once each, whatever the limits
 
+	StreamDrop      int // entries acked and not stored
+	StreamDuplicate int // entries stored twice
+	StreamCorrupt   int // entries stored with another text
+
 	LostPercent float64 // of the PutRecords calls: stored, then answered by an error
 	LostEvery   int     // every n-th PutRecords call, in place of LostPercent; 1 would lose all
 	LostMode    string  // LostError (""), LostReset, LostBody or LostJSON
@@ -62,6 +70,7 @@ type Faults struct {
 	FailStoredPercent float64       // of the entries: InternalFailure, stored
 	Latency, Jitter   time.Duration // a PutRecords answer waits for Latency, and for up to Jitter more
 	Calls             []CallFault   // one after another
+	Reads             []CallFault   // of GetRecords calls, Refused only
 
 	// Mutate returns another text for a record to corrupt; nil or an equal one
 	// passes the turn. nil: CorruptLetter.
@@ -83,12 +92,12 @@ type Planted struct {
 
 func (f Faults) check(lake bool) error {
 	var faults []error
-	n := f.Drop + f.Duplicate + f.Corrupt + f.Reject
-	if min(f.Of, f.Drop, f.Duplicate, f.Corrupt, f.Reject, f.Truncate, f.Throttle, f.LostEvery) < 0 {
+	n, stored := f.Drop+f.Duplicate+f.Corrupt+f.Reject, f.StreamDrop+f.StreamDuplicate+f.StreamCorrupt
+	if min(f.Of, f.Drop, f.Duplicate, f.Corrupt, f.Reject, f.Truncate, f.Throttle, f.LostEvery, f.StreamDrop, f.StreamDuplicate, f.StreamCorrupt) < 0 {
 		faults = append(faults, errors.New("local: faults: a count is negative"))
 	}
-	if max(n, f.Throttle, f.Truncate*2) > f.Of {
-		faults = append(faults, fmt.Errorf("local: faults: %d of %d records, %d truncations, %d throttles: too many", n, f.Of, f.Truncate, f.Throttle))
+	if max(n, stored, f.Throttle, f.Truncate*2) > f.Of {
+		faults = append(faults, fmt.Errorf("local: faults: %d of %d records, %d truncations, %d throttles, %d at the stream: too many", n, f.Of, f.Truncate, f.Throttle, stored))
 	}
 	if !lake && (n+f.Truncate > 0 || f.Pick != nil) {
 		faults = append(faults, errors.New("local: faults: drop, duplicate, corrupt, reject and truncate need a lake"))
@@ -107,12 +116,15 @@ type plan struct {
 	at        map[int]string
 	cuts      map[int]bool
 	throttles map[int]bool
-	records   int // reached the deliverer
-	entries   int // reached a stream
+	stores    map[int]string // by entry
+	records   int            // reached the deliverer
+	entries   int            // reached a stream
 	calls     int
 	queue     []CallFault
+	reads     []CallFault
 	owed      owed
 	planted   []Planted
+	waiting   []string // Stream faults whose turn passed on
 }
 
 // owed are the turns that passed on.
@@ -120,8 +132,8 @@ type owed struct{ duplicate, corrupt, truncate int }
 
 func newPlan(f Faults) *plan {
 	p := &plan{
-		f: f, dice: rand.New(rand.NewPCG(f.Seed, 1)), luck: rand.New(rand.NewPCG(f.Seed, 5)), queue: slices.Clone(f.Calls),
-		at: map[int]string{}, cuts: map[int]bool{}, throttles: map[int]bool{},
+		f: f, dice: rand.New(rand.NewPCG(f.Seed, 1)), luck: rand.New(rand.NewPCG(f.Seed, 5)), queue: slices.Clone(f.Calls), reads: slices.Clone(f.Reads),
+		at: map[int]string{}, cuts: map[int]bool{}, throttles: map[int]bool{}, stores: map[int]string{},
 	}
 	if f.Mutate == nil {
 		p.f.Mutate = func(data []byte) []byte { return CorruptLetter(p.dice, data) }
@@ -145,6 +157,16 @@ func newPlan(f Faults) *plan {
 	}
 	for _, at := range draw(f.Seed, 4, f.Throttle, f.Of) {
 		p.throttles[at] = true
+	}
+	for i, at := range draw(f.Seed, 6, f.StreamDrop+f.StreamDuplicate+f.StreamCorrupt, f.Of) {
+		switch {
+		case i < f.StreamDrop:
+			p.stores[at] = StreamDropped
+		case i < f.StreamDrop+f.StreamDuplicate:
+			p.stores[at] = StreamDuplicated
+		default:
+			p.stores[at] = StreamCorrupted
+		}
 	}
 	return p
 }
@@ -214,13 +236,16 @@ const (
 // lost, it fails with the call only. Calls are in order of entries.
 func (p *plan) entry(r rec, lost bool) (fate int) {
 	fail, stored := p.f.FailPercent, p.f.FailStoredPercent
-	if p.f.Throttle == 0 && fail+stored == 0 {
+	if p.f.Throttle+len(p.stores) == 0 && fail+stored == 0 {
 		return pass
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := p.entries
 	p.entries++
+	if kind := p.stores[i]; kind != "" {
+		p.waiting = append(p.waiting, kind)
+	}
 	if p.throttles[i] {
 		p.plant(Planted{Kind: Throttled}, r)
 		return throttleEntry

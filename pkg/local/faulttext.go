@@ -14,14 +14,17 @@ var faultForms = []struct{ name, form string }{
 	{"lost", "lost=2%"}, {"reset", "reset=1%"}, {"failure", "failure=0.1%"}, {"failure-stored", "failure-stored=0.1%"},
 	{"latency", "latency=5ms"}, {"jitter", "jitter=2ms"},
 	{"lose", "lose=500:3@10, or reset, body, json in place of 500"},
+	{"stream-drop", "stream-drop=7"}, {"stream-duplicate", "stream-duplicate=7"}, {"stream-corrupt", "stream-corrupt=7"},
 	{"late", "late=30s:1@10"}, {"refuse", "refuse=KMSThrottlingException:3@10"},
+	{"refuse-read", "refuse-read=ExpiredIteratorException:3@10"},
 }
 
 // ParseFaults reads faults as people write them: NAME=VALUE, separated by
-// commas. Counts: drop, duplicate, corrupt, reject, truncate, throttle. Percentages:
+// commas. Counts: drop, duplicate, corrupt, reject, truncate, throttle, and at the
+// stream stream-drop, stream-duplicate, stream-corrupt. Percentages:
 // lost, reset (of the calls), failure, failure-stored (of the entries). Times:
 // latency, jitter. Call faults, any number, in their order: lose=WAY:CALLS,
-// late=DELAY:CALLS, refuse=CODE:CALLS, each with @AFTER behind it or not. Seed,
+// late=DELAY:CALLS, refuse=CODE:CALLS, refuse-read=CODE:CALLS, each with @AFTER behind it or not. Seed,
 // Of and the functions are the caller's. All that is wrong is told at once.
 func ParseFaults(text string) (Faults, error) {
 	var f Faults
@@ -40,10 +43,11 @@ func ParseFaults(text string) (Faults, error) {
 
 // set reads one fault into f.
 func (f *Faults) set(name, value string) error {
-	counts := map[string]*int{"drop": &f.Drop, "duplicate": &f.Duplicate, "corrupt": &f.Corrupt, "reject": &f.Reject, "truncate": &f.Truncate, "throttle": &f.Throttle}
+	counts := map[string]*int{"drop": &f.Drop, "duplicate": &f.Duplicate, "corrupt": &f.Corrupt, "reject": &f.Reject, "truncate": &f.Truncate, "throttle": &f.Throttle,
+		"stream-drop": &f.StreamDrop, "stream-duplicate": &f.StreamDuplicate, "stream-corrupt": &f.StreamCorrupt}
 	shares := map[string]*float64{"lost": &f.LostPercent, "reset": &f.ResetPercent, "failure": &f.FailPercent, "failure-stored": &f.FailStoredPercent}
 	times := map[string]*time.Duration{"latency": &f.Latency, "jitter": &f.Jitter}
-	ways := map[string]bool{"lose": true, "late": true, "refuse": true}
+	ways := map[string]bool{"lose": true, "late": true, "refuse": true, "refuse-read": true}
 	var err error
 	ok := true
 	switch {
@@ -59,7 +63,11 @@ func (f *Faults) set(name, value string) error {
 	case ways[name]:
 		var c CallFault
 		c, ok = parseCall(name, value)
-		f.Calls = append(f.Calls, c)
+		list := &f.Calls
+		if name == "refuse-read" {
+			list = &f.Reads
+		}
+		*list = append(*list, c)
 	}
 	for _, x := range faultForms {
 		if x.name != name {

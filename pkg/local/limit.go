@@ -71,6 +71,26 @@ func (p *Pipeline) named(stream string) (*stream, error) {
 	return nil, fmt.Errorf("local: no stream %q", stream)
 }
 
+// reads is what a shard gave: its consumers share ShardReads calls and
+// ShardReadBytes a second. What was read is paid off before more is given, so
+// that after MaxReadBytes nothing is for five seconds (API_GetRecords).
+type reads struct {
+	calls bucket
+	paid  time.Time
+}
+
+func (r *reads) begin(now time.Time) bool {
+	if now.Before(r.paid) {
+		return false
+	}
+	r.paid = now
+	return r.calls.take(now, 0, rate{records: ShardReads})
+}
+
+func (r *reads) end(bytes int) {
+	r.paid = r.paid.Add(time.Duration(bytes) * time.Second / ShardReadBytes)
+}
+
 // bucket holds a second's worth of a shard's limit. It may go below zero: a
 // record above a second's worth passes a full bucket and is paid off after.
 type bucket struct {

@@ -32,7 +32,7 @@ func (sh *shard) expired(horizon uint64) bool { return sh.last > 0 && sh.last < 
 
 // keeps tells whether f lists sh, when records below horizon are forgotten.
 func (f *shardFilter) keeps(sh *shard, horizon uint64) bool {
-	if sh.expired(horizon) {
+	if sh.expired(horizon) && f.Type != "FROM_TIMESTAMP" { // there, what is forgotten is asked for by its time
 		return false
 	}
 	switch open := sh.last == 0; f.Type {
@@ -123,7 +123,7 @@ func (in *listShardsIn) resume() (t token, no *refusal) {
 	if !ok {
 		return t, refuse("InvalidArgumentException", "NextToken is invalid.")
 	}
-	if t.old() {
+	if t.old(tokenLife) {
 		return t, refuse("ExpiredNextTokenException", "NextToken has expired.")
 	}
 	in.StreamName, in.ExclusiveStartShardId, in.ShardFilter = t.Stream, t.Shard, t.Filter

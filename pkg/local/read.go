@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"time"
@@ -33,7 +34,7 @@ func parseToken(text string) (t token, ok bool) {
 	return t, err == nil && json.Unmarshal(b, &t) == nil
 }
 
-func (t token) old() bool { return time.Since(time.UnixMilli(t.Made)) > tokenLife }
+func (t token) old(life time.Duration) bool { return time.Since(time.UnixMilli(t.Made)) > life }
 
 // find returns the index of the shard named id.
 func (s *stream) find(id string) (int, *refusal) {
@@ -65,6 +66,7 @@ func (p *Pipeline) getShardIterator(_ call, in *getShardIteratorIn) (any, *refus
 	var from uint64
 	switch in.ShardIteratorType {
 	case "TRIM_HORIZON":
+		from = s.trimmed(i)
 	case "LATEST":
 		from = s.newest() + 1
 	case "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER":
@@ -119,8 +121,13 @@ func (p *Pipeline) getRecords(_ call, in *getRecordsIn) (any, *refusal) {
 	if !ok {
 		return nil, refuse("InvalidArgumentException", "Invalid ShardIterator.")
 	}
-	if t.old() {
-		return nil, refuse("ExpiredIteratorException", "Iterator expired. The iterator was created more than 300 seconds ago.")
+	if t.old(p.cfg.IteratorLife) {
+		return nil, refuse("ExpiredIteratorException", "Iterator expired. The iterator was created more than %.0f seconds ago.", p.cfg.IteratorLife.Seconds())
+	}
+	if f := p.plan.readCall(); f.Way == Refused {
+		no := refuse(f.Code, "%s is planted", f.Code)
+		no.status = cmp.Or(status[f.Code], no.status)
+		return nil, no
 	}
 	s, no := p.find(t.Stream, "")
 	if no != nil {
@@ -133,7 +140,10 @@ func (p *Pipeline) getRecords(_ call, in *getRecordsIn) (any, *refusal) {
 	if no != nil {
 		return nil, no
 	}
-	got := s.read(i, t.From, limit)
+	got, no := s.read(p, i, t.From, limit)
+	if no != nil {
+		return nil, no
+	}
 	out := getRecordsOut{Records: make([]gotRecord, 0, len(got.recs)), ChildShards: got.kids}
 	if !got.end {
 		out.NextShardIterator = s.token(t.Shard, got.next).text()

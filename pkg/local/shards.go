@@ -19,6 +19,8 @@ type shard struct {
 	closed  int64    // Unix ms; 0: open
 
 	recs      []rec // by seq
+	forgotten rec   // the youngest that is not kept any more; seq 0: all are
+	reads     reads
 	bucket    bucket
 	limit     rate
 	bytes     int64

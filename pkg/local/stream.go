@@ -123,15 +123,14 @@ func (s *stream) append(p *Pipeline, sc *scratch) bool {
 		if fate == failStored {
 			p.plan.stored(r)
 		}
-		sh.recs = append(sh.recs, r)
-		sh.records++
-		sh.bytes += int64(len(r.buf))
-		stored += int64(len(r.buf))
-		if p.cfg.Lake != "" {
-			s.pending = append(s.pending, r)
-			s.waiting += int64(len(r.data()))
-		}
 		sc.out = append(sc.out, outcome{r.seq, sh.id, fate == failStored})
+		if len(p.plan.stores) == 0 {
+			stored += s.store(p, sh, r)
+			continue
+		}
+		for _, r := range p.plan.store(r, fate == pass && !sc.fault.lost(), s.seq) {
+			stored += s.store(p, sh, r)
+		}
 	}
 	if stored > 0 {
 		s.requests = append(s.requests, request{s.next - 1, stored})
@@ -143,6 +142,18 @@ func (s *stream) append(p *Pipeline, sc *scratch) bool {
 		p.nudge()
 	}
 	return true
+}
+
+// store keeps r in sh and returns its bytes. The caller holds s.mu.
+func (s *stream) store(p *Pipeline, sh *shard, r rec) int64 {
+	sh.recs = append(sh.recs, r)
+	sh.records++
+	sh.bytes += int64(len(r.buf))
+	if p.cfg.Lake != "" {
+		s.pending = append(s.pending, r)
+		s.waiting += int64(len(r.data()))
+	}
+	return int64(len(r.buf))
 }
 
 // target is the open shard for a record at place h; under AUTO they take turns.
@@ -175,6 +186,9 @@ func (s *stream) trim(high, low int64) {
 	s.horizon = cut + 1
 	for _, sh := range s.shards {
 		k := sort.Search(len(sh.recs), func(i int) bool { return sh.recs[i].seq > cut })
+		if k > 0 {
+			sh.forgotten = rec{seq: sh.recs[k-1].seq, at: sh.recs[k-1].at}
+		}
 		clear(sh.recs[:k]) // the array behind the slice must not hold the memory
 		sh.recs = sh.recs[k:]
 	}
@@ -279,10 +293,16 @@ type reading struct {
 
 // read returns records of a shard from sequence number from on, up to n and
 // MaxReadBytes of data.
-func (s *stream) read(shard int, from uint64, n int) (got reading) {
+func (s *stream) read(p *Pipeline, shard int, from uint64, n int) (got reading, no *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh := s.shards[shard]
+	if sh.forgotten.seq > 0 && from <= sh.forgotten.seq {
+		return got, refuse("TrimmedDataAccessException", "Shard %s in stream %s does not keep the records that this iterator stands before: %d bytes are kept. Begin at TRIM_HORIZON, or keep more.", sh.id, s.name, p.cfg.Retain)
+	}
+	if p.cfg.Limits && !sh.reads.begin(time.Now()) {
+		return got, refuse("ProvisionedThroughputExceededException", "%s", rateExceeded(s.name, sh.id))
+	}
 	all := sh.recs
 	i := sort.Search(len(all), func(i int) bool { return all[i].seq >= from })
 	end, bytes := i, 0
@@ -300,7 +320,8 @@ func (s *stream) read(shard int, from uint64, n int) (got reading) {
 		got.end, got.kids = true, sh.children()
 	}
 	got.recs = slices.Clone(all[i:end])
-	return got
+	sh.reads.end(bytes)
+	return got, nil
 }
 
 // holds tells whether seq is a sequence number of the shard.
@@ -311,10 +332,21 @@ func (s *stream) holds(shard int, seq uint64) bool {
 	return seq >= sh.first && seq < s.next && (sh.last == 0 || seq <= sh.last)
 }
 
-// since is the sequence number of the first record that arrived at ms or later.
+// trimmed is the first sequence number of a shard that is not forgotten.
+func (s *stream) trimmed(shard int) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shards[shard].forgotten.seq + 1
+}
+
+// since is the sequence number of the first record that arrived at ms or later,
+// be it forgotten.
 func (s *stream) since(shard int, ms int64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if f := s.shards[shard].forgotten; f.seq > 0 && f.at >= ms {
+		return f.seq
+	}
 	all := s.shards[shard].recs
 	if i := sort.Search(len(all), func(i int) bool { return all[i].at >= ms }); i < len(all) {
 		return all[i].seq

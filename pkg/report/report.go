@@ -121,6 +121,18 @@ type Stage struct {
 	Lag        *Lag       `json:"lag_ms"`
 	LagDetail  *LagDetail `json:"lag"`
 	Changes    Changes    `json:"changes"`
+	Arose      *Arose     `json:"arose"` // null where nothing can be told: of the error stage, of a stage that could not be read
+}
+
+// An Arose counts the differences of a stage that the stage before it on the way
+// of the records has not: they arose between the two.
+type Arose struct {
+	Since      string `json:"since"` // push, or the stage before that could be read
+	Missing    uint64 `json:"missing"`
+	Rejected   uint64 `json:"rejected"`
+	Mutated    uint64 `json:"mutated"`
+	Duplicates uint64 `json:"duplicates"`
+	Strangers  uint64 `json:"strangers"`
 }
 
 // Changes says what changed rows, duplicates among them.
@@ -193,7 +205,7 @@ type Sample struct {
 	LogType string `json:"log_type"`
 	Kind    string `json:"kind"`
 	Object  string `json:"object"`
-	Offset  int64  `json:"-"`
+	Place   string `json:"-"` // in the object, as in at byte 120
 	Detail  string `json:"detail"`
 }
 

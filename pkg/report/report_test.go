@@ -50,8 +50,8 @@ func failed() Report {
 	r.LogTypes[0].States = States{Delivered: 990, Mutated: 1, Missing: 7, Undecided: 2}
 	r.LogTypes[0].Duplicates = 9
 	r.Differences = Differences{Total: 25, Samples: []Sample{
-		{ID: "00000001/3/4", LogType: "login", Kind: "mutated", Object: "2026/11/23/a.gz", Offset: 4711, Detail: `byte 9 of 80: want "a", got "b"`},
-		{Kind: "stranger", Object: "2026/11/23/a.gz"},
+		{ID: "00000001/3/4", LogType: "login", Kind: "mutated", Object: "2026/11/23/a.gz", Place: "at byte 4711", Detail: `byte 9 of 80: want "a", got "b"`},
+		{Kind: "stranger", Object: "2026/11/23/a.gz", Place: "at byte 0"},
 	}}
 	for i := range 22 {
 		r.Differences.Samples = append(r.Differences.Samples, Sample{ID: fmt.Sprintf("00000001/%d/0", i), LogType: "login", Kind: "missing", Detail: "acked, and in no object"})
@@ -207,5 +207,40 @@ func TestJSONLeavesTextReadable(t *testing.T) {
 	var back Report
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Run != r.Run || !reflect.DeepEqual(back.Stages[0], r.Stages[0]) {
 		t.Errorf("read back: %v, %+v", err, back)
+	}
+}
+
+// Of a way with several stages the text shows where things arose, and its
+// headline is that of the last stage; of one stage there is nothing to divide.
+func TestTextShowsWhereThingsArose(t *testing.T) {
+	r := failed()
+	text := func() string {
+		var b strings.Builder
+		if err := Text(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	raw := r.Stages[0]
+	raw.Arose = &Arose{Since: "push", Missing: 7}
+	r.Stages[0] = raw
+	if got := text(); strings.Contains(got, "arose") {
+		t.Errorf("one stage, and a table of gaps:\n%s", got)
+	}
+	stream := raw
+	stream.Name, stream.States, stream.Arose = "stream", States{Delivered: 1200}, &Arose{Since: "push", Duplicates: 1234}
+	raw.Arose = &Arose{Since: "stream", Missing: 7, Rejected: 1, Mutated: 2, Strangers: 3}
+	r.Stages = []Stage{stream, raw, {Name: "dlq"}}
+	want := `
+  missing  rejected  mutated  duplicates  strangers  arose between
+        0         0        0       1,234          0  push and stream
+        7         1        2           0          3  stream and raw
+`
+	got := text()
+	if !strings.Contains(got, want) || !strings.Contains(got, " shards, ") {
+		t.Errorf("%s\nwant in it:\n%s", got, want)
+	}
+	if first, _, _ := strings.Cut(got, "\n"); !strings.Contains(first, "7 missing") {
+		t.Errorf("headline %q is not that of the last stage", first)
 	}
 }

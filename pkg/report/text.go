@@ -36,13 +36,18 @@ func Text(w io.Writer, r Report) error {
 			fmt.Fprintf(&b, "%-6s empty\n", s.Name)
 			continue
 		}
-		fmt.Fprintf(&b, "%-6s %s objects, %s bytes, %s rows: %s delivered, %s mutated, %s rejected, %s missing, %s in flight, %s undecided, %s absent\n", s.Name,
-			Count(uint64(s.Objects)), Count(uint64(s.Bytes)), Count(s.Rows), Count(s.Delivered), Count(s.Mutated), Count(s.Rejected), Count(s.Missing), Count(s.InFlight), Count(s.Undecided), Count(s.Absent))
+		objects := "objects"
+		if s.Name == "stream" {
+			objects = "shards"
+		}
+		fmt.Fprintf(&b, "%-6s %s %s, %s bytes, %s rows: %s delivered, %s mutated, %s rejected, %s missing, %s in flight, %s undecided, %s absent\n", s.Name,
+			Count(uint64(s.Objects)), objects, Count(uint64(s.Bytes)), Count(s.Rows), Count(s.Delivered), Count(s.Mutated), Count(s.Rejected), Count(s.Missing), Count(s.InFlight), Count(s.Undecided), Count(s.Absent))
 		fmt.Fprintf(&b, "       duplicates: %s by the producer, %s by the pipeline; %s strangers, %s foreign rows, %s unreadable spans\n",
 			Count(s.Duplicates.Producer), Count(s.Duplicates.Pipeline), Count(s.Strangers), Count(s.Foreign), Count(s.Damaged))
 		lag(&b, s)
 	}
 	changes(&b, r)
+	blame(&b, r)
 	expectations(&b, r)
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
@@ -93,6 +98,28 @@ func example(c Change) string {
 	return fmt.Sprintf("%s: want %s, got %s (%s)", field, c.Want, c.Got, c.ID)
 }
 
+// blame shows where on the way of records each kind of difference arose, if
+// there is more than one stage on it.
+func blame(b *strings.Builder, r Report) {
+	var gaps []Stage
+	for _, s := range r.Stages {
+		if s.Arose != nil {
+			gaps = append(gaps, s)
+		}
+	}
+	if len(gaps) < 2 {
+		return
+	}
+	b.WriteByte('\n')
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "missing\trejected\tmutated\tduplicates\tstrangers\t  arose between")
+	for _, s := range gaps {
+		a := s.Arose
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t  %s and %s\n", Count(a.Missing), Count(a.Rejected), Count(a.Mutated), Count(a.Duplicates), Count(a.Strangers), a.Since, s.Name)
+	}
+	_ = t.Flush() // a strings.Builder does not fail
+}
+
 // next says what helps. RUN is the run directory, which a report does not know.
 func next(r Report) string {
 	var inFlight uint64
@@ -118,6 +145,11 @@ func headline(r Report) string {
 		return fmt.Sprintf("%s planned, no stage verified", Count(r.Push.Planned))
 	}
 	s := r.Stages[0]
+	for _, on := range r.Stages { // the end of the way, as far as it could be read
+		if on.Arose != nil {
+			s = on
+		}
+	}
 	return fmt.Sprintf("%s planned, %s delivered, %s missing, %s duplicates, %s mutated", Count(r.Push.Planned), Count(s.Delivered),
 		Count(s.Missing), Count(s.Duplicates.Producer+s.Duplicates.Pipeline), Count(s.Mutated))
 }
@@ -200,7 +232,7 @@ func differences(b *strings.Builder, r Report) {
 			fmt.Fprintf(b, " %s %s", d.ID, d.LogType)
 		}
 		if d.Object != "" {
-			fmt.Fprintf(b, " in %s at byte %d", d.Object, d.Offset)
+			fmt.Fprintf(b, " in %s %s", d.Object, d.Place)
 		}
 		if d.Detail != "" {
 			fmt.Fprintf(b, ": %s", d.Detail)

@@ -85,7 +85,7 @@ func (f *field) jsonNamed() object {
 	if f.names != nil {
 		properties := object{}
 		for _, name := range f.names {
-			properties[name] = f.each.jsonSchema()
+			properties[name] = f.entry(name).jsonSchema()
 		}
 		o["properties"], o["additionalProperties"] = properties, false
 	}

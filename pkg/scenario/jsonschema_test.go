@@ -70,7 +70,7 @@ func TestJSONSchemaHasEveryKey(t *testing.T) {
 			walk(f.each, o["items"])
 		case f.names != nil:
 			for _, name := range f.names {
-				walk(f.each, properties[name])
+				walk(f.entry(name), properties[name])
 			}
 		case f.each != nil:
 			walk(f.each, o["additionalProperties"])
@@ -100,7 +100,7 @@ func TestShippedScenariosFitTheJSONSchema(t *testing.T) {
 func TestTheJSONSchemaRefuses(t *testing.T) {
 	for _, bad := range []string{
 		"nane: x\n", "templates: {a: b}\n", "population: {user: 5}\n", "population: {users: many}\n", "population: {cohorts: {}}\n", "population: {cohorts: {a: {share: 5}}}\n",
-		"time: {speedup: fast}\n", "time: {steps: []}\n", "time: {peak: \"24:00\"}\n", "stages: {table: {path: x}}\n", "stages: {raw: {}}\n", "stream: {newline: maybe}\n",
+		"time: {speedup: fast}\n", "time: {steps: []}\n", "time: {peak: \"24:00\"}\n", "stages: {lake: {path: x}}\n", "stages: {stream: {path: x}}\n", "stages: {stream: {share: half}}\n", "stages: {table: {}}\n", "stages: {raw: {}}\n", "stream: {newline: maybe}\n",
 		"stream: {limits: {rate: 40k}}\n", "expect: {queries: {a: {sql: x}}}\n", "expect: {queries: {a: {sql: x, equals: 1, tolerance: wide}}}\n", "guard: {spend_usd: 0}\n",
 		"inject: {late: {share: 1%}}\n", "settle: {quiet: soon}\n", "keep: [5]\n",
 		"stream: {name: \"a-{logtype}\"}\n", "stream: {name: \"a b\"}\n", "stream: {name: \"{log_type\"}\n",

@@ -217,7 +217,7 @@ func (r *reader) readNamed(f *field, key, label string, n node) {
 		if err := f.open(r.s, e.key, e.pos); err != nil {
 			r.fault(join(key, e.key), e.pos, label+": "+err.Error())
 		}
-		r.read(f.each, join(key, e.key), e.key, e.value)
+		r.read(f.entry(e.key), join(key, e.key), e.key, e.value)
 	}
 }
 

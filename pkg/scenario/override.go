@@ -51,7 +51,7 @@ func (o *override) steps(key string) []step {
 		if f.kind == named && f.each.kind == scalar && more { // all the rest is one name, dots and all
 			head, rest, more = head+"."+rest, "", false
 		}
-		next, known := f.each, f.kind == named
+		next, known := f.entry(head), f.kind == named
 		if f.kind == section {
 			next, known = f.child(head)
 		}

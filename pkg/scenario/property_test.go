@@ -61,6 +61,9 @@ func TestSchemaIsExplained(t *testing.T) {
 		if f.each != nil {
 			walk(f.each)
 		}
+		for _, own := range f.own {
+			walk(own)
+		}
 	}
 	walk(&schema)
 	if got := fmt.Sprint(Keep, User, UUID, Time, Counter, RoleKind(99)); got != "keep user uuid time counter unknown" {
@@ -194,6 +197,10 @@ func drawRun(t *rapid.T, s *Scenario) {
 	if rapid.Bool().Draw(t, "dlq") {
 		s.Stages = append(s.Stages, Stage{Name: "dlq", Path: "s3://lake-qa/errors/", Empty: rapid.Bool().Draw(t, "empty")})
 	}
+	if rapid.Bool().Draw(t, "every stage") {
+		share := Share(rapid.Uint64Range(0, uint64(Whole)).Draw(t, "stream share"))
+		s.Stages = append(s.Stages, Stage{Name: "stream", Share: share}, Stage{Name: "table", Path: "/lake/table"})
+	}
 	for _, name := range rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z_][a-z0-9_]{0,5}`), 0, 3, rapid.ID).Draw(t, "queries") {
 		q := Query{Name: name, SQL: rapid.SampledFrom([]string{"select 1", "select \"a\"\n  from b -- ${x}", "a: 'b' #"}).Draw(t, "sql"),
 			Equals: rapid.SampledFrom([]string{"0", "oracle", "3 * users('a') + 1.5"}).Draw(t, "equals"), Owner: rapid.SampledFrom([]string{"", "Ann"}).Draw(t, "owner")}
@@ -254,6 +261,14 @@ func write(s *Scenario) string {
 	p("  order: %s\n  max_slip: %v\n", []string{"none", "user"}[s.Stream.Order], s.Stream.MaxSlip)
 	p("settle: { quiet: %v, max: %v }\nstages:\n", s.Settle.Quiet, s.Settle.Max)
 	for _, st := range s.Stages {
+		if st.Name == "stream" {
+			if st.Share == 0 {
+				p("  stream: {}\n")
+			} else {
+				p("  stream: { share: %v }\n", st.Share)
+			}
+			continue
+		}
 		p("  %s: { path: %q", st.Name, st.Path)
 		if st.Partition != "" {
 			p(", partition: %q", st.Partition)

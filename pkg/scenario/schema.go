@@ -30,6 +30,7 @@ type field struct {
 	later    []string // keys or names that the design has and this version does not
 	filled   bool     // a named mapping has at least one name, a list one item
 	each     *field
+	own      map[string]*field                          // of a named mapping: entries that are not as each says
 	open     func(s *draft, name string, pos Pos) error // begins an entry of a named mapping; each reads its value
 	take     func(s *draft, n node) error               // stores a scalar, or says why not; a named mapping may be one instead
 }
@@ -42,6 +43,14 @@ func (f *field) child(key string) (*field, bool) {
 		}
 	}
 	return nil, false
+}
+
+// entry returns how the entry of f with that name is read.
+func (f *field) entry(name string) *field {
+	if own := f.own[name]; own != nil {
+		return own
+	}
+	return f.each
 }
 
 // keys returns the keys of f's fields, or its names.

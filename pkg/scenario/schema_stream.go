@@ -34,7 +34,8 @@ var stream = field{key: "stream", doc: "where records go", kind: section, fields
 		take: store(duration, func(s *draft) *time.Duration { return &s.Stream.MaxSlip })},
 }}
 
-var stages = field{key: "stages", doc: "where the pipeline delivers to", kind: named, names: []string{"raw", "dlq"}, later: []string{"stream", "table"}, open: openStage,
+var stages = field{key: "stages", doc: "where records are looked for, in the order of their way: stream, raw, table; beside it dlq, which holds what was rejected on the way to raw", kind: named,
+	names: []string{"stream", "raw", "table", "dlq"}, open: openStage, own: map[string]*field{"stream": &ownStream},
 	each: &field{kind: section, fields: []field{
 		{key: "path", doc: "directory, file or s3://bucket/prefix with what was delivered", form: "a directory, a file or s3://bucket/prefix", required: true,
 			take: store(stagePath, func(s *draft) *string { return &last(s.Stages).Path })},
@@ -47,6 +48,12 @@ var stages = field{key: "stages", doc: "where the pipeline delivers to", kind: n
 		{key: "ignore", doc: "fields that are left out of the comparison, with what is in them", kind: list, filled: true, each: &field{form: "field pattern", take: takeIgnore}},
 		{key: "expect", doc: "of dlq: it holds nothing of this run", form: "empty", json: `{"const":"empty"}`, take: takeEmpty},
 	}}}
+
+// ownStream is the stage that lies nowhere else: the stream that the run is sent to, read back.
+var ownStream = field{kind: section, doc: "the stream itself, read back", fields: []field{
+	{key: "share", doc: "how much of what a shard gives to all its consumers, 5 reads and 2 MiB a second, reading back may take; without it, 50%: the others get the less", form: "a percentage such as 50%", json: jsonShare,
+		take: store(somePercentage, func(s *draft) *Share { return &last(s.Stages).Share })},
+}}
 
 var inject = field{key: "inject", doc: "what is planned on purpose to look like a producer's fault", kind: section, fields: []field{
 	{key: "duplicate", doc: "how many of the records are sent twice", form: "a percentage such as 0.01%", json: jsonShare,

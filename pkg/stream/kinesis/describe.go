@@ -20,9 +20,11 @@ type Info struct {
 	Distribution      string // AUTO: the service spreads records, not their keys; USER_PARTITION_KEY; empty when provisioned
 	Encryption        string // NONE or KMS
 	OpenShards        int
-	MaxRecordBytes    int // data and key of a record
-	WarmMiBps         int // MiB/s that are warm for writing; 0: the service does not say
-	WarmTargetMiBps   int // MiB/s that they are on the way to
+	MaxRecordBytes    int           // data and key of a record
+	WarmMiBps         int           // MiB/s that are warm for writing; 0: the service does not say
+	WarmTargetMiBps   int           // MiB/s that they are on the way to
+	Retention         time.Duration // how long records are kept; 0: the service does not say
+	Created           time.Time     // zero: the service does not say
 	Tags              map[string]string
 }
 
@@ -38,6 +40,16 @@ const defaultRecordKiB = 1024
 func (c *Client) Describe(ctx context.Context) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	info, err := c.summary(ctx)
+	if err != nil {
+		return Info{}, err
+	}
+	info.Tags, err = c.tags(ctx)
+	return info, err
+}
+
+// summary reads the stream's settings.
+func (c *Client) summary(ctx context.Context) (Info, error) {
 	var res *sdk.DescribeStreamSummaryOutput
 	err := c.read(ctx, func(again func(*sdk.Options)) (err error) {
 		res, err = c.api.DescribeStreamSummary(ctx, &sdk.DescribeStreamSummaryInput{StreamName: &c.stream}, again)
@@ -67,8 +79,9 @@ func (c *Client) Describe(ctx context.Context) (Info, error) {
 	if w := d.WarmThroughput; w != nil {
 		info.WarmMiBps, info.WarmTargetMiBps = int(aws.ToInt32(w.CurrentMiBps)), int(aws.ToInt32(w.TargetMiBps))
 	}
-	info.Tags, err = c.tags(ctx)
-	return info, err
+	info.Retention = time.Duration(aws.ToInt32(d.RetentionPeriodHours)) * time.Hour
+	info.Created = aws.ToTime(d.StreamCreationTimestamp)
+	return info, nil
 }
 
 func (c *Client) tags(ctx context.Context) (map[string]string, error) {
@@ -98,8 +111,27 @@ func (c *Client) tags(ctx context.Context) (map[string]string, error) {
 func (c *Client) Shards(ctx context.Context) ([]stream.Shard, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	list, err := c.list(ctx, types.ShardFilter{Type: types.ShardFilterTypeAtLatest})
+	if err != nil {
+		return nil, err
+	}
 	var all []stream.Shard
-	in := &sdk.ListShardsInput{StreamName: &c.stream, ShardFilter: &types.ShardFilter{Type: types.ShardFilterTypeAtLatest}}
+	for _, s := range list {
+		if s.SequenceNumberRange != nil && s.SequenceNumberRange.EndingSequenceNumber != nil {
+			continue // closed: an emulator does not know the filter
+		}
+		shard, err := shardOf(s)
+		if err != nil {
+			return nil, c.explain(err)
+		}
+		all = append(all, shard)
+	}
+	return all, nil
+}
+
+// list lists the shards that a filter keeps, page by page.
+func (c *Client) list(ctx context.Context, filter types.ShardFilter) (all []types.Shard, err error) {
+	in := &sdk.ListShardsInput{StreamName: &c.stream, ShardFilter: &filter}
 	for {
 		var page *sdk.ListShardsOutput
 		err := c.read(ctx, func(again func(*sdk.Options)) (err error) {
@@ -109,16 +141,7 @@ func (c *Client) Shards(ctx context.Context) ([]stream.Shard, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range page.Shards {
-			if s.SequenceNumberRange != nil && s.SequenceNumberRange.EndingSequenceNumber != nil {
-				continue // closed: an emulator does not know the filter
-			}
-			shard, err := shardOf(s)
-			if err != nil {
-				return nil, c.explain(err)
-			}
-			all = append(all, shard)
-		}
+		all = append(all, page.Shards...)
 		if aws.ToString(page.NextToken) == "" {
 			return all, nil
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,9 +29,12 @@ func TestDescribeReadsSettingsAndTags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if time.Since(got.Created) > time.Minute {
+		t.Errorf("created %v, want just now", got.Created)
+	}
 	want := kinesis.Info{
 		Name: streamName, ARN: "arn:aws:kinesis:eu-west-1:000000000000:stream/" + streamName, Status: "ACTIVE",
-		Mode: "PROVISIONED", Encryption: "NONE", OpenShards: 3, MaxRecordBytes: 2 << 20, Tags: tags,
+		Mode: "PROVISIONED", Encryption: "NONE", OpenShards: 3, MaxRecordBytes: 2 << 20, Retention: 24 * time.Hour, Created: got.Created, Tags: tags,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("describe (-want +got):\n%s", diff)
