@@ -30,26 +30,36 @@ func (p *Plan) Values(user uint32) template.Values {
 // counts from 0 within the slice. The same plan yields the same records for ever.
 func (p *Plan) Records(s Slice) iter.Seq[record.Record] {
 	return func(yield func(record.Record) bool) {
-		var chunk, scratch []byte
+		var chunk []byte // what is left of it
 		var seq uint64
 		p.walk(s, func(step Step, u *player) bool {
-			scratch = p.append(scratch[:0], u.cohort, step.Event, &u.values)
-			if cap(chunk)-len(chunk) < len(scratch) {
-				chunk = make([]byte, 0, max(chunkSize, len(scratch)))
+			data := p.append(chunk, u.cohort, step.Event, &u.values)
+			if len(data) > cap(chunk) { // it did not fit, and stands somewhere else
+				data = append(make([]byte, 0, max(chunkSize, len(data))), data...)
 			}
-			start := len(chunk)
-			chunk = append(chunk, scratch...)
-			data := chunk[start:len(chunk):len(chunk)]
-			scratch = u.cohort.Program.Key(scratch[:0], int(step.Event), p.key, &u.values)
-			if string(scratch) != u.key {
-				u.key = string(scratch)
-			}
+			chunk, data = data[len(data):], data[:len(data):len(data)]
 			id := record.ID{Run: p.Tag, User: step.User, Event: step.Event, Copy: step.Copy}
-			r := record.Record{ID: id, Seq: seq, PartitionKey: u.key, Data: data, Due: step.Due}
+			r := record.Record{ID: id, Seq: seq, PartitionKey: p.keyOf(u, step.Event), Data: data, Due: step.Due}
 			seq++
 			return yield(r)
 		})
 	}
+}
+
+// keyOf is a record's partition key: most often the one text that says the user's id.
+func (p *Plan) keyOf(u *player, event uint32) string {
+	key := &u.key
+	if u.cohort.ownKey[event] {
+		key = &u.ownKey
+		if *key != "" {
+			return *key
+		}
+	}
+	var room [64]byte
+	if text := u.cohort.rendered.Key(room[:0], int(event), p.key, &u.values); string(text) != *key {
+		*key = string(text)
+	}
+	return *key
 }
 
 // Find returns one planned record of a slice as it is sent, with its place in
@@ -86,7 +96,7 @@ func (p *Plan) Append(dst []byte, user, event uint32) []byte {
 }
 
 func (p *Plan) append(dst []byte, c *Cohort, event uint32, v *template.Values) []byte {
-	dst = c.Program.Append(dst, int(event), v)
+	dst = c.rendered.Append(dst, int(event), v)
 	if p.newline {
 		dst = append(dst, '\n')
 	}
