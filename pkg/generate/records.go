@@ -12,10 +12,6 @@ import (
 	"kreplay/pkg/template"
 )
 
-// chunkSize is how much data is allocated at once: records are cut out of a
-// chunk, which is freed when the last of them is.
-const chunkSize = 256 << 10
-
 // Values returns what is particular to one user when records are rendered.
 func (p *Plan) Values(user uint32) template.Values {
 	c := p.Cohort(user)
@@ -30,20 +26,48 @@ func (p *Plan) Values(user uint32) template.Values {
 // counts from 0 within the slice. The same plan yields the same records for ever.
 func (p *Plan) Records(s Slice) iter.Seq[record.Record] {
 	return func(yield func(record.Record) bool) {
-		var chunk []byte // what is left of it
+		var m maker
+		defer m.end()
 		var seq uint64
 		p.walk(s, func(step Step, u *player) bool {
-			data := p.append(chunk, u.cohort, step.Event, &u.values)
-			if len(data) > cap(chunk) { // it did not fit, and stands somewhere else
-				data = append(make([]byte, 0, max(chunkSize, len(data))), data...)
+			r := record.Record{
+				ID:  record.ID{Run: p.Tag, User: step.User, Event: step.Event, Copy: step.Copy},
+				Seq: seq, PartitionKey: p.keyOf(u, step.Event), Due: step.Due,
 			}
-			chunk, data = data[len(data):], data[:len(data):len(data)]
-			id := record.ID{Run: p.Tag, User: step.User, Event: step.Event, Copy: step.Copy}
-			r := record.Record{ID: id, Seq: seq, PartitionKey: p.keyOf(u, step.Event), Data: data, Due: step.Due}
+			r.Data, r.Chunk = m.keep(p.append(m.rest, u.cohort, step.Event, &u.values))
 			seq++
 			return yield(r)
 		})
 	}
+}
+
+// A maker places data in one chunk after another.
+type maker struct {
+	chunk *record.Chunk
+	rest  []byte // of the chunk: of length 0, to append to
+	n     int    // records in it
+}
+
+// keep gives data its place: where it stands, if it was appended to rest and did fit.
+func (m *maker) keep(data []byte) ([]byte, *record.Chunk) {
+	if len(data) > cap(m.rest) {
+		if len(data) > record.ChunkSize {
+			return data, nil
+		}
+		m.end()
+		m.chunk = record.NewChunk()
+		data = append(m.chunk.Bytes, data...)
+	}
+	m.n++
+	m.rest = data[len(data):]
+	return data[:len(data):len(data)], m.chunk
+}
+
+func (m *maker) end() {
+	if m.chunk != nil {
+		m.chunk.Made(m.n)
+	}
+	*m = maker{}
 }
 
 // keyOf is a record's partition key: most often the one text that says the user's id.
