@@ -46,13 +46,22 @@ func drawOptional(t *rapid.T, label string) *string {
 }
 
 func drawRecords(t *rapid.T) []record.Record {
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) record.Record {
+	recs := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) record.Record {
 		r := record.Record{PartitionKey: drawText(t, "key"), Data: rapid.SliceOfN(rapid.Byte(), 0, 70).Draw(t, "data")}
 		if rapid.Bool().Draw(t, "explicit") {
 			r.ExplicitHashKey = rapid.OneOf(rapid.StringMatching(`[1-9][0-9]{0,38}`), rapid.Just("a \"hash\"\x7f")).Draw(t, "hash")
 		}
 		return r
 	}), 0, 8).Draw(t, "records")
+	for i := range recs[min(1, len(recs)):] {
+		if rapid.Bool().Draw(t, "same key") {
+			recs[i+1].PartitionKey = recs[i].PartitionKey
+		}
+		if rapid.Bool().Draw(t, "same hash") {
+			recs[i+1].ExplicitHashKey = recs[i].ExplicitHashKey
+		}
+	}
+	return recs
 }
 
 // written is a request as it would be sent.
