@@ -93,6 +93,7 @@ func (p *push) generate(ctx context.Context) error {
 	recs := make([]record.Record, 0, chunk)
 	for r := range p.plan.Records(p.slice) {
 		if p.resumed != nil && !p.resumed.wants(&r) {
+			r.Chunk.Done(1)
 			continue
 		}
 		if recs = append(recs, r); len(recs) < chunk {

@@ -94,6 +94,7 @@ type Dispatcher struct {
 	held    int // records
 	size    int // their bytes
 	waiting int // records for which a shard has a turn
+	done    done
 	ended   bool
 
 	pause    time.Duration // nothing is sent before
@@ -200,7 +201,8 @@ func (d *Dispatcher) Offer(r *record.Record) error {
 	s.rec, s.shard, s.next, s.tries = *r, to, none, 0
 	sh := &d.shards[to]
 	if sh.waiting >= d.copyFrom && (d.routes != nil || d.copyFrom == copySoon) {
-		s.rec.Data = append(make([]byte, 0, len(r.Data)), r.Data...)
+		s.rec.Data, s.rec.Chunk = append(make([]byte, 0, len(r.Data)), r.Data...), nil
+		r.Chunk.Done(1)
 	}
 	d.hold(1, r.Size())
 	d.recent.offer(r.Due)
@@ -245,6 +247,11 @@ func (d *Dispatcher) take() int32 {
 func (d *Dispatcher) release(i int32) {
 	s := &d.slots[i]
 	user := s.rec.ID.User
+	if s.rec.Chunk != d.done.chunk {
+		d.done.tell()
+		d.done.chunk = s.rec.Chunk
+	}
+	d.done.n++
 	d.hold(-1, -s.rec.Size())
 	*s = slot{next: d.free}
 	d.free = i
@@ -263,6 +270,17 @@ func (d *Dispatcher) release(i int32) {
 	}
 	d.users[user] = behind
 	d.again(next)
+}
+
+// done counts the records of one chunk that nobody will read any more.
+type done struct {
+	chunk *record.Chunk
+	n     int
+}
+
+func (d *done) tell() {
+	d.chunk.Done(d.n)
+	*d = done{}
 }
 
 func (d *Dispatcher) append(l *list, i int32) {

@@ -124,6 +124,38 @@ func TestDispatcherConserves(t *testing.T) {
 	})
 }
 
+// Each record is let go of once: when it is over, or when its data is copied.
+func TestChunksAreLetGo(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s, _, recs := world(t, rt)
+		if rapid.Bool().Draw(rt, "slow") { // more wait for a shard than are left where they are
+			s = newSim(t, batch.Config{Limits: batch.Limits{Records: 500, RequestBytes: 1 << 20, RecordBytes: 1 << 20}, Requests: 4}, 1, 100)
+			s.route()
+		}
+		var chunk *record.Chunk
+		for i := range recs {
+			if i%100 == 0 {
+				chunk = record.NewChunk()
+			}
+			recs[i].Chunk = chunk
+		}
+		s.run(recs, func(*batch.Request) {})
+		for i := 0; i < len(recs); i += 100 {
+			recs[i].Chunk.Made(min(100, len(recs)-i)) // panics if there were more
+			if !over(recs[i].Chunk) {
+				rt.Fatalf("records %d to %d are over, and their chunk is still in use", i, i+100)
+			}
+		}
+	})
+}
+
+// over says whether nobody uses c: then to let go of it once more is a fault.
+func over(c *record.Chunk) (over bool) {
+	defer func() { over = recover() != nil }()
+	c.Done(1)
+	return false
+}
+
 // What is full is not offered to, and what is offered is in bounds.
 func TestRoom(t *testing.T) {
 	lim := batch.Limits{Records: 500, RequestBytes: 1000, RecordBytes: 100}

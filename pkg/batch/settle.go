@@ -41,6 +41,7 @@ func (d *Dispatcher) Settle(now time.Duration, r *Request, outs []record.Outcome
 	for i := range outs {
 		d.resolve(now, retry, r.slots[i], &outs[i])
 	}
+	d.done.tell()
 	clear(r.Recs) // their data may be freed
 	*r = Request{Recs: r.Recs[:0], slots: r.slots[:0]}
 	d.spare = append(d.spare, r)

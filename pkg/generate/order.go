@@ -33,7 +33,8 @@ type player struct {
 	values  template.Values
 	arrival time.Duration
 	next    uint32 // event
-	key     string // partition key of the last record: most often that of the next
+	ownKey  string // partition key that is the user's id; empty: not needed so far
+	key     string // the last other one: most often that of the next
 }
 
 func (p *Plan) player(user uint32) player {

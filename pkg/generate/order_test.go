@@ -2,11 +2,13 @@ package generate
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -68,6 +70,7 @@ func TestFindIsOneOfRecords(t *testing.T) {
 		slices.SortFunc(ids, func(a, b record.ID) int { return strings.Compare(a.String(), b.String()) })
 		id := rapid.SampledFrom(ids).Draw(t, "id")
 		w, planned := want[id]
+		w.Chunk = nil // Find gives data of its own
 		got, ok := p.Find(s, id, nil)
 		if ok != planned || !reflect.DeepEqual(got, w) {
 			t.Fatalf("Find(%v) = %+v, %v; want %+v, %v", id, got, ok, w, planned)
@@ -82,6 +85,37 @@ func TestFindIsOneOfRecords(t *testing.T) {
 			t.Fatalf("%v is another run's and was found", id)
 		}
 	})
+}
+
+// Whatever is done once for many, each record is what its user's program renders.
+func TestRecordsAreTheirPrograms(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := scheduled(t, rapid.Uint64Range(0, 50).Draw(t, "speedup"))
+		for r := range p.Records(Slice{}) {
+			v, prog, event := p.Values(r.ID.User), p.Cohort(r.ID.User).Program, int(r.ID.Event)
+			want, key := prog.Append(nil, event, &v), string(prog.Key(nil, event, p.key, &v))
+			if got := bytes.TrimSuffix(r.Data, []byte("\n")); !bytes.Equal(got, want) || r.PartitionKey != key {
+				t.Fatalf("%v is %s with key %q, want %s with %q", r.ID, got, r.PartitionKey, want, key)
+			}
+		}
+	})
+}
+
+// A user's id is the key in the form of each record, whatever form the one before had.
+func TestKeysOfTwoForms(t *testing.T) {
+	p := newPlan(t, Run{}, fstest.MapFS{
+		"s/scenario.yaml": {Data: []byte("kreplay: 1\nname: s\nseed: 1\ntemplate: t\nrewrite: {name: user U%06d, id: user}\npopulation: {users: 2}\nstream: {partition_key: name}\n")},
+		"s/t/a.ndjson":    {Data: []byte("{\"id\":\"15\",\"name\":\"15\"}\n{\"id\":\"15\"}\n{\"id\":\"15\",\"name\":\"15\",\"x\":1}\n")},
+	}, "s")
+	var keys []string
+	for r := range p.Records(Slice{}) {
+		keys = append(keys, r.PartitionKey)
+	}
+	id := p.ids.of(0)
+	want := []string{fmt.Sprintf("U%06d", id), fmt.Sprint(id), fmt.Sprintf("U%06d", id), fmt.Sprintf("U%06d", id+1), fmt.Sprint(id + 1), fmt.Sprintf("U%06d", id+1)}
+	if !slices.Equal(keys, want) {
+		t.Errorf("keys %q, want %q", keys, want)
+	}
 }
 
 // Law 1 across due order: the set of records of a paced run is that of an

@@ -67,6 +67,8 @@ type Cohort struct {
 	LogType []uint16 // of each event: index into the plan's log types
 
 	number   int                // in the scenario's order
+	rendered *template.Program  // with the users' times, if all have the same; else Program
+	ownKey   []bool             // of each event: its key is the user's id, in one form
 	since    []time.Duration    // of each event, after the first
 	first    uint64             // first position of the cohort
 	base     uint64             // dense index of its first record
@@ -116,7 +118,28 @@ func New(sc *scenario.Scenario, programs map[string]*template.Program, run Run) 
 	p.Reserved = p.ids.String()
 	p.lookup = newLookup(p.cohorts)
 	p.bytes = p.ofBytes()
+	for _, c := range p.cohorts {
+		c.prepare(p.key, p.curve.Span() == 0)
+	}
 	return p, nil
+}
+
+// prepare does once what would else be done for each record. alike: all users
+// of the cohort have its shift.
+func (c *Cohort) prepare(key string, alike bool) {
+	c.rendered = c.Program
+	if alike {
+		c.rendered = c.Program.At(c.shift)
+	}
+	var own template.UserForm
+	found := false
+	for event := range c.Events {
+		form, ok := c.Program.KeyForm(event, key)
+		if ok && !found {
+			own, found = form, true
+		}
+		c.ownKey = append(c.ownKey, ok && form == own)
+	}
 }
 
 func (p *Plan) addCohorts(sc *scenario.Scenario, programs map[string]*template.Program) error {

@@ -12,10 +12,6 @@ import (
 	"kreplay/pkg/template"
 )
 
-// chunkSize is how much data is allocated at once: records are cut out of a
-// chunk, which is freed when the last of them is.
-const chunkSize = 256 << 10
-
 // Values returns what is particular to one user when records are rendered.
 func (p *Plan) Values(user uint32) template.Values {
 	c := p.Cohort(user)
@@ -30,26 +26,64 @@ func (p *Plan) Values(user uint32) template.Values {
 // counts from 0 within the slice. The same plan yields the same records for ever.
 func (p *Plan) Records(s Slice) iter.Seq[record.Record] {
 	return func(yield func(record.Record) bool) {
-		var chunk, scratch []byte
+		var m maker
+		defer m.end()
 		var seq uint64
 		p.walk(s, func(step Step, u *player) bool {
-			scratch = p.append(scratch[:0], u.cohort, step.Event, &u.values)
-			if cap(chunk)-len(chunk) < len(scratch) {
-				chunk = make([]byte, 0, max(chunkSize, len(scratch)))
+			r := record.Record{
+				ID:  record.ID{Run: p.Tag, User: step.User, Event: step.Event, Copy: step.Copy},
+				Seq: seq, PartitionKey: p.keyOf(u, step.Event), Due: step.Due,
 			}
-			start := len(chunk)
-			chunk = append(chunk, scratch...)
-			data := chunk[start:len(chunk):len(chunk)]
-			scratch = u.cohort.Program.Key(scratch[:0], int(step.Event), p.key, &u.values)
-			if string(scratch) != u.key {
-				u.key = string(scratch)
-			}
-			id := record.ID{Run: p.Tag, User: step.User, Event: step.Event, Copy: step.Copy}
-			r := record.Record{ID: id, Seq: seq, PartitionKey: u.key, Data: data, Due: step.Due}
+			r.Data, r.Chunk = m.keep(p.append(m.rest, u.cohort, step.Event, &u.values))
 			seq++
 			return yield(r)
 		})
 	}
+}
+
+// A maker places data in one chunk after another.
+type maker struct {
+	chunk *record.Chunk
+	rest  []byte // of the chunk: of length 0, to append to
+	n     int    // records in it
+}
+
+// keep gives data its place: where it stands, if it was appended to rest and did fit.
+func (m *maker) keep(data []byte) ([]byte, *record.Chunk) {
+	if len(data) > cap(m.rest) {
+		if len(data) > record.ChunkSize {
+			return data, nil
+		}
+		m.end()
+		m.chunk = record.NewChunk()
+		data = append(m.chunk.Bytes, data...)
+	}
+	m.n++
+	m.rest = data[len(data):]
+	return data[:len(data):len(data)], m.chunk
+}
+
+func (m *maker) end() {
+	if m.chunk != nil {
+		m.chunk.Made(m.n)
+	}
+	*m = maker{}
+}
+
+// keyOf is a record's partition key: most often the one text that says the user's id.
+func (p *Plan) keyOf(u *player, event uint32) string {
+	key := &u.key
+	if u.cohort.ownKey[event] {
+		key = &u.ownKey
+		if *key != "" {
+			return *key
+		}
+	}
+	var room [64]byte
+	if text := u.cohort.rendered.Key(room[:0], int(event), p.key, &u.values); string(text) != *key {
+		*key = string(text)
+	}
+	return *key
 }
 
 // Find returns one planned record of a slice as it is sent, with its place in
@@ -86,7 +120,7 @@ func (p *Plan) Append(dst []byte, user, event uint32) []byte {
 }
 
 func (p *Plan) append(dst []byte, c *Cohort, event uint32, v *template.Values) []byte {
-	dst = c.Program.Append(dst, int(event), v)
+	dst = c.rendered.Append(dst, int(event), v)
 	if p.newline {
 		dst = append(dst, '\n')
 	}

@@ -29,7 +29,8 @@ func (id ID) String() string {
 }
 
 // A Record is one entry of a PutRecords request. PartitionKey and Data belong
-// to the record and are not written to after it has been made.
+// to the record and are not written to after it has been made, until its Chunk
+// is told that it is done.
 type Record struct {
 	ID           ID
 	Seq          uint64 // position in this worker's order of sending, from 0 without gaps
@@ -39,6 +40,7 @@ type Record struct {
 	// ExplicitHashKey says where on the ring of hash keys the record goes, in
 	// decimal, 0 to 2^128-1; empty: the MD5 of PartitionKey says it.
 	ExplicitHashKey string
+	Chunk           *Chunk // that Data lies in, of which the record is a user; nil: Data is nobody else's
 }
 
 // Size is what Kinesis counts against its limits: data before base64 plus

@@ -13,7 +13,8 @@ type Sink interface {
 	// Put sends recs in one request and returns one Outcome per record, in
 	// order, whatever the error. A non-nil error concerns the call as a whole
 	// and sending again cannot help: the caller stops. A record that was
-	// refused, or whose fate is unknown, is an Outcome, not an error.
+	// refused, or whose fate is unknown, is an Outcome, not an error. Once Put has
+	// returned, recs and their data are the caller's, who may use them anew.
 	Put(ctx context.Context, recs []record.Record) ([]record.Outcome, error)
 }
 

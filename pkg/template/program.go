@@ -191,6 +191,32 @@ func (p *Program) Key(dst []byte, event int, field string, v *Values) []byte {
 	return strconv.AppendUint(dst, v.UserID, 10)
 }
 
+// KeyForm is the form in which an event's key, by a field, writes the user's id:
+// keys of one form are alike for a user. false: the key is something else.
+func (p *Program) KeyForm(event int, field string) (form UserForm, ok bool) {
+	e := &p.Events[event]
+	for i := range e.members {
+		m := &e.members[i]
+		if field == "" || string(m.key) != field {
+			continue
+		}
+		if m.part >= 0 {
+			s := &e.parts[m.part]
+			return s.user, s.kind == slotUser
+		}
+		if len(bytes.Trim(m.text, `"`)) > 0 {
+			return form, false
+		}
+		break
+	}
+	for i := range e.parts {
+		if s := &e.parts[i]; s.kind == slotUser {
+			return s.user, true
+		}
+	}
+	return form, true // bare digits
+}
+
 // trimQuotes takes the quotes off the text from start on.
 func trimQuotes(b []byte, start int) []byte {
 	return append(b[:start], bytes.Trim(b[start:], `"`)...)

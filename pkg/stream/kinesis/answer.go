@@ -36,6 +36,7 @@ type answerReader struct {
 	text    []byte
 	entries []entry
 	names   map[string]string // of shards and codes
+	last    string            // the one that was asked for last
 	errs    map[string]error  // by message
 }
 
@@ -87,11 +88,17 @@ const (
 
 // name is text as a string, the same one for the same text.
 func (r *answerReader) name(text []byte) string {
-	if name, known := r.names[string(text)]; known {
-		return name
+	if string(text) == r.last {
+		return r.last
 	}
-	name := string(text)
-	keep(r.names, name, name)
+	name, known := r.names[string(text)]
+	if !known {
+		name = string(text)
+		keep(r.names, name, name)
+	}
+	if len(name) <= maxText {
+		r.last = name
+	}
 	return name
 }
 
@@ -235,13 +242,32 @@ func (s *scanner) entries(into []entry) ([]entry, bool) {
 	}
 	for {
 		into = append(into, entry{})
-		if !s.entry(&into[len(into)-1]) {
+		if e := &into[len(into)-1]; !s.stored(e) && !s.entry(e) {
 			return into, false
 		}
 		if !s.take(',') {
 			return into, s.take(']')
 		}
 	}
+}
+
+// stored reads an entry of a record that was stored, as it is written nearly
+// always; otherwise it reads nothing.
+func (s *scanner) stored(e *entry) bool {
+	rest := *s
+	if !rest.word(`{"SequenceNumber":`) {
+		return false
+	}
+	sequence, ok := rest.text()
+	if !ok || !rest.word(`,"ShardId":`) {
+		return false
+	}
+	shard, ok := rest.text()
+	if !ok || !rest.take('}') {
+		return false
+	}
+	e.sequence, e.shard, *s = sequence, shard, rest
+	return true
 }
 
 func (s *scanner) entry(e *entry) bool {

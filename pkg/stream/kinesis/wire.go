@@ -133,11 +133,22 @@ func appendRequest(b []byte, in *sdk.PutRecordsInput, recs []record.Record) []by
 		b = append(strconv.AppendBool(append(b, `"DryRun":`...), *in.DryRun), ',')
 	}
 	b = append(b, `"Records":[`...)
+	var keys []byte // of the record before
 	for i := range recs {
+		r := &recs[i]
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendEntry(b, &recs[i])
+		b = append(b, `{"Data":"`...)
+		b = append(appendBase64(b, r.Data), '"')
+		if i > 0 && r.PartitionKey == recs[i-1].PartitionKey && r.ExplicitHashKey == recs[i-1].ExplicitHashKey {
+			b = append(b, keys...)
+		} else {
+			n := len(b)
+			b = appendKeys(b, r)
+			keys = b[n:]
+		}
+		b = append(b, '}')
 	}
 	b = append(b, ']')
 	b = appendMember(b, `,"StreamARN":`, in.StreamARN)
@@ -153,16 +164,15 @@ func appendMember(b []byte, name string, value *string) []byte {
 	return appendString(append(b, name...), *value)
 }
 
-// appendEntry appends r. An empty key is left out, which only a stream with
-// record distribution AUTO accepts: no stream accepts a key of no characters.
-func appendEntry(b []byte, r *record.Record) []byte {
-	b = append(b, `{"Data":"`...)
-	b = append(appendBase64(b, r.Data), '"')
+// appendKeys appends what stands behind the data of r. An empty key is left out,
+// which only a stream with record distribution AUTO accepts: no stream accepts a
+// key of no characters.
+func appendKeys(b []byte, r *record.Record) []byte {
 	if r.ExplicitHashKey != "" {
 		b = appendString(append(b, `,"ExplicitHashKey":`...), r.ExplicitHashKey)
 	}
 	if r.PartitionKey != "" {
 		b = appendString(append(b, `,"PartitionKey":`...), r.PartitionKey)
 	}
-	return append(b, '}')
+	return b
 }
