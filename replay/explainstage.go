@@ -109,7 +109,7 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 	if said := s.res.Job.stage(s.out.Name); said.Payload != "" {
 		row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage)
 	}
-	_, err := lake.Scan(ctx, s.store, info.Key, row, damage)
+	_, err := s.res.Job.format(s.out.Name).Scan(ctx, s.store, info.Key, row, damage)
 	return err
 }
 

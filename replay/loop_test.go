@@ -47,7 +47,7 @@ func playIn(t testing.TB, format string, job *replay.Job, change func(*local.Con
 	dir := t.TempDir()
 	cfg := local.Config{
 		Lake:           filepath.Join(dir, "lake"),
-		BufferInterval: time.Hour, BufferBytes: 1 << 20, Gzip: true, Faults: local.Faults{Seed: 1, Of: int(plan.Total())},
+		BufferInterval: time.Hour, BufferBytes: 1 << 20, Compression: "gzip", Faults: local.Faults{Seed: 1, Of: int(plan.Total())},
 		Streams: specs(t, job, nameOf(job)),
 	}
 	change(&cfg)
@@ -100,7 +100,7 @@ func TestPlantedIsReported(t *testing.T) {
 				c.Faults.Reject = rng.IntN(8)
 				c.Faults.Truncate, c.BufferBytes = rng.IntN(3), 8<<10<<rng.IntN(6)
 				c.Faults.LostEvery = []int{0, 2, 3}[rng.IntN(3)]
-				c.Gzip = rng.IntN(2) == 0
+				c.Compression = []string{"none", "gzip"}[rng.IntN(2)]
 				if rng.IntN(2) == 0 {
 					c.Delimiter = "\n"
 				}

@@ -163,7 +163,7 @@ func (v *verifier) read(ctx context.Context, info object.Info) error {
 		return v.readErrors(ctx, info)
 	}
 	row, damage := v.rows(ctx, info)
-	_, err := lake.Scan(ctx, v.store, info.Key, row, damage)
+	_, err := v.res.Job.format(v.stage.Name).Scan(ctx, v.store, info.Key, row, damage)
 	return err
 }
 
@@ -248,7 +248,7 @@ func (v *verifier) rows(ctx context.Context, info object.Info) (row func(lake.Ro
 
 func damaged(d lake.Damage) account.Difference {
 	return account.Difference{
-		Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset, Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
+		Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset, Detail: d.Extent() + ": " + d.Reason,
 	}
 }
 

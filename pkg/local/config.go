@@ -60,8 +60,9 @@ type Config struct {
 	ErrorPrefix    string        // of objects with error records, as Firehose's ErrorOutputPrefix; "": errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH/}
 	BufferBytes    int           // data bytes from which on an object is written, 0: 5 MiB
 	BufferInterval time.Duration // age of the oldest buffered record at which an object is written, 0: 300 s
-	Gzip           bool
-	Delimiter      string // after every record: "\n" or ""
+	Format         string        // of objects: JSON, CSV or Parquet
+	Compression    string        // "" or none, gzip, zstd, snappy or hadoop-snappy; of Parquet that of its pages, where "" is snappy, as Firehose has it, and hadoop-snappy is none
+	Delimiter      string        // after every record of JSON: "\n" or ""
 
 	Retain    int64  // bytes of delivered records kept for readers, 0: 256 MiB; undelivered records are always kept
 	AccessKey string // requests signed with another access key id are refused; "": any, or none
@@ -101,6 +102,15 @@ func (c Config) ready() (Config, error) {
 	if c.Delimiter != "" && c.Delimiter != "\n" {
 		fault("delimiter %q, want a newline or none", c.Delimiter)
 	}
+	if !slices.Contains([]string{JSON, CSV, Parquet}, c.Format) {
+		fault("format %q, want csv, parquet or none for JSON", c.Format)
+	}
+	if _, ok := extensions[c.Compression]; !ok {
+		fault("compression %q, want none, gzip, zstd, snappy or hadoop-snappy", c.Compression)
+	}
+	if _, ok := pages[c.Compression]; c.Format == Parquet && !ok {
+		fault("compression %q, of which Parquet has none, gzip, zstd and snappy", c.Compression)
+	}
 	c.ShardRecords = or(c.ShardRecords, ShardRecords)
 	c.ShardBytes = or(c.ShardBytes, ShardBytes)
 	c.BufferBytes = or(c.BufferBytes, defaultBuffer)
@@ -115,7 +125,7 @@ func (c Config) ready() (Config, error) {
 	if p := expandPrefix(c.Prefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
 		fault("prefix %q: only !{timestamp:} expressions and paths inside the lake", c.Prefix)
 	}
-	if p := errorPrefix(c.ErrorPrefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
+	if p := errorPrefix(c.ErrorPrefix, conversionFailed, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
 		fault("error prefix %q: only !{timestamp:} and !{firehose:error-output-type} expressions and paths inside the lake", c.ErrorPrefix)
 	}
 	c.Buckets = c.buckets(fault)

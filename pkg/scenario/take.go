@@ -221,6 +221,16 @@ func takeEncoding(s *draft, n node) error {
 	return err
 }
 
+func takeFormat(s *draft, n node) error {
+	st := last(s.Stages)
+	if st.Name == "dlq" {
+		return errors.New("format: dlq holds error records, whose form is known: leave it out")
+	}
+	i, err := oneOf(n, "auto", "csv")
+	st.CSV = i == 1
+	return err
+}
+
 func takeEmpty(s *draft, n node) error {
 	st := last(s.Stages)
 	if n.shape != text || n.text != "empty" {
