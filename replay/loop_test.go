@@ -137,7 +137,11 @@ type rows struct{ intact, mutated, rejected, lost int }
 
 // planted lists what has to be found, from what the pipeline really did: a
 // record whose answer was lost has a second row, which may hide the loss of one.
-func planted(t *testing.T, l loop) []string {
+func planted(t *testing.T, l loop) []string { return plantedAs(t, l, true) }
+
+// plantedAs is planted; unless exact, every row differs from what was sent,
+// because the lake's format does not keep its bytes.
+func plantedAs(t *testing.T, l loop, exact bool) []string {
 	t.Helper()
 	list := []string{}
 	ids, all := map[string]string{}, map[string]*rows{}
@@ -146,7 +150,7 @@ func planted(t *testing.T, l loop) []string {
 		ids[data], all[data] = fmt.Sprintf("%d/%d", r.ID.User, r.ID.Event), &rows{intact: 1}
 	}
 	for _, p := range l.pipe.Planted() {
-		if p.Kind == local.Truncated {
+		if p.Kind == local.Truncated && p.Data == nil {
 			list = append(list, "damaged "+p.Object)
 			continue
 		}
@@ -161,7 +165,7 @@ func planted(t *testing.T, l loop) []string {
 			r.intact++
 		case local.Corrupted:
 			r.intact, r.mutated = r.intact-1, r.mutated+1
-		case local.Rejected:
+		case local.Rejected, local.Truncated: // a record that broke off was not converted
 			r.intact, r.rejected = r.intact-1, r.rejected+1
 			list = append(list, account.KindRejected+" "+ids[data(p)]+" "+p.Object)
 		case local.AnswerLost:
@@ -171,6 +175,9 @@ func planted(t *testing.T, l loop) []string {
 		}
 	}
 	for data, r := range all {
+		if !exact {
+			r.intact, r.mutated = 0, r.intact+r.mutated
+		}
 		switch {
 		case r.intact+r.mutated == 0 && r.rejected > 0: // named above
 		case r.intact+r.mutated == 0:
