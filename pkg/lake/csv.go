@@ -130,16 +130,16 @@ func ended(b []byte) []byte {
 
 // begin begins a span of damage at r, or goes on with it.
 func (c *csvSplitter) begin(why string) {
-	if c.splitter.lost.on && c.splitter.lost.reason == why {
+	if c.lost.on && c.lost.reason == why {
 		return
 	}
 	at := c.base + int64(c.r)
-	c.splitter.lost = lost{on: true, start: at, end: at, reason: why}
+	c.lost = lost{on: true, start: at, end: at, reason: why}
 }
 
 // settle tells the span of damage that ends here, if there is one.
 func (c *csvSplitter) settle() error {
-	if !c.splitter.lost.on {
+	if !c.lost.on {
 		return nil
 	}
 	return c.found()
@@ -147,7 +147,7 @@ func (c *csvSplitter) settle() error {
 
 // spoil takes the first line at r as damage.
 func (c *csvSplitter) spoil(ctx context.Context, why string) error {
-	if c.splitter.lost.on && c.splitter.lost.reason != why {
+	if c.lost.on && c.lost.reason != why {
 		if err := c.settle(); err != nil {
 			return err
 		}

@@ -149,7 +149,7 @@ func TestSpoiledCSVCostsOneRow(t *testing.T) {
 			spoiled[at] = c
 			f := scanCSV(t, spoiled, 0, nil)
 			for _, i := range []int{0, 1, 3, 4} {
-				if !slices.Contains(f.data(), clean[i]) && !(i == 3 && at == ends[2]-1) {
+				if !slices.Contains(f.data(), clean[i]) && (i != 3 || at != ends[2]-1) {
 					t.Errorf("byte %d is %q: row %d lost: %q, damage %s", at-ends[1], c, i, f.data(), f.spans())
 				}
 			}

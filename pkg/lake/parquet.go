@@ -31,17 +31,17 @@ func scanParquet(ctx context.Context, store object.Store, key string, src *sourc
 	defer func() { err = errors.Join(err, file.Close()) }()
 	own := false // the error is a callback's: it is returned unchanged
 	stats.Bytes = file.Size()
-	err = parquet.Rows(ctx, file, file.Size(), parquet.Options{MaxRow: sweep.MaxValue}, func(n int64, data []byte) error {
+	err = parquet.Rows(ctx, file, file.Size(), parquet.Options{MaxRow: sweep.MaxValue, Row: func(n int64, data []byte) error {
 		stats.Plain += int64(len(data))
 		stats.Rows++
 		err := sweep.Row(Row{Object: key, Offset: n, Data: data})
 		own = err != nil
 		return err
-	}, func(l parquet.Lost) error {
+	}, Lost: func(l parquet.Lost) error {
 		err := sweep.Damage(Damage{Object: key, Offset: l.First, Length: l.Count, Rows: true, Reason: "Parquet: " + l.Reason})
 		own = err != nil
 		return err
-	})
+	}})
 	if err != nil && !own {
 		err = fail(err)
 	}

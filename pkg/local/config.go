@@ -102,15 +102,7 @@ func (c Config) ready() (Config, error) {
 	if c.Delimiter != "" && c.Delimiter != "\n" {
 		fault("delimiter %q, want a newline or none", c.Delimiter)
 	}
-	if !slices.Contains([]string{JSON, CSV, Parquet}, c.Format) {
-		fault("format %q, want csv, parquet or none for JSON", c.Format)
-	}
-	if _, ok := extensions[c.Compression]; !ok {
-		fault("compression %q, want none, gzip, zstd, snappy or hadoop-snappy", c.Compression)
-	}
-	if _, ok := pages[c.Compression]; c.Format == Parquet && !ok {
-		fault("compression %q, of which Parquet has none, gzip, zstd and snappy", c.Compression)
-	}
+	c.written(fault)
 	c.ShardRecords = or(c.ShardRecords, ShardRecords)
 	c.ShardBytes = or(c.ShardBytes, ShardBytes)
 	c.BufferBytes = or(c.BufferBytes, defaultBuffer)
@@ -133,6 +125,21 @@ func (c Config) ready() (Config, error) {
 		faults = append(faults, err)
 	}
 	return c, errors.Join(faults...)
+}
+
+// written checks how objects are written.
+func (c Config) written(fault func(string, ...any)) {
+	if !slices.Contains([]string{JSON, CSV, Parquet}, c.Format) {
+		fault("format %q, want csv, parquet or none for JSON", c.Format)
+	}
+	_, known := extensions[c.Compression]
+	_, paged := pages[c.Compression]
+	switch {
+	case !known:
+		fault("compression %q, want none, gzip, zstd, snappy or hadoop-snappy", c.Compression)
+	case c.Format == Parquet && !paged:
+		fault("compression %q, and Parquet has none, gzip, zstd and snappy", c.Compression)
+	}
 }
 
 // buckets lists the buckets to make, each once, and reports bad names.

@@ -221,11 +221,12 @@ func (s *shape) value(raw []byte) lib.Value {
 			n.Add(n, new(big.Int).Lsh(big.NewInt(1), 128))
 		}
 		return lib.FixedLenByteArrayValue(n.FillBytes(make([]byte, 16)))
+	default:
+		if s.texts && !s.mixed() {
+			raw = []byte(*cellOf(raw))
+		}
+		return lib.ByteArrayValue(raw)
 	}
-	if s.texts && !s.mixed() {
-		return lib.ByteArrayValue([]byte(*cellOf(raw)))
-	}
-	return lib.ByteArrayValue(raw)
 }
 
 // mixed says whether a column of bytes is JSON.

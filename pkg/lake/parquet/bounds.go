@@ -24,7 +24,7 @@ func (l *leaf) bounded(h *format.PageHeader, plain []byte) ([]byte, error) {
 		return plain, err
 	}
 	switch *encoding {
-	case format.PlainDictionary, format.RLEDictionary:
+	case plainDictionary, format.RLEDictionary:
 		return plain, runs(data[1:], int(data[0]), values)
 	case format.RLE:
 		if len(data) < 4 || l.physical != format.Boolean {
@@ -44,8 +44,9 @@ func (l *leaf) bounded(h *format.PageHeader, plain []byte) ([]byte, error) {
 		return plain, packed(data, values)
 	case format.DeltaByteArray:
 		return plain, prefixes(data, values)
+	default: // no longer decoded than encoded
+		return plain, nil
 	}
-	return plain, nil
 }
 
 // appendBooleans appends runs as bits.

@@ -284,8 +284,9 @@ func (c *column) announce(h *format.PageHeader) int64 {
 		return int64(v.NumValues)
 	case format.DictionaryPage:
 		return int64(h.DictionaryPageHeader.V.NumValues)
+	default:
+		return 0
 	}
-	return 0
 }
 
 // admit refuses what is out of bounds, before anything is allocated for it.
@@ -394,12 +395,15 @@ func plainHeader(h *format.PageHeader, n int) *format.PageHeader {
 	return &p
 }
 
+// plainDictionary is how older writers call indexes of a dictionary.
+const plainDictionary = format.Encoding(2)
+
 func isDictionary(h *format.PageHeader) bool {
 	e := h.DataPageHeader.V.Encoding
 	if h.Type == format.DataPageV2 {
 		e = h.DataPageHeaderV2.V.Encoding
 	}
-	return e == format.PlainDictionary || e == format.RLEDictionary
+	return e == plainDictionary || e == format.RLEDictionary
 }
 
 // skip goes on to the beginning of row r, or to a hole that goes beyond it.
@@ -423,14 +427,12 @@ func (c *column) skip(r int64) {
 	}
 }
 
-// take returns the next value, of which there is one.
-func (c *column) take() *lib.Value {
-	v := &c.values[c.next]
-	c.next++
-	if v.RepetitionLevel() == 0 {
+// take goes on behind the next value, of which there is one.
+func (c *column) take() {
+	if c.values[c.next].RepetitionLevel() == 0 {
 		c.row++
 	}
-	return v
+	c.next++
 }
 
 // peek returns the next value, of this row or the next; nil: there is none, or

@@ -53,10 +53,15 @@ const (
 	EncryptedMagic = "PARE"
 )
 
-// Options bound a reader. The zero value is usable.
+// Options bound a reader, and say where rows go.
 type Options struct {
 	MaxRow int   // longest row as JSON, in bytes; 0: 16 MiB
 	Memory int64 // bytes held of pages at a time; 0: Memory
+
+	// Row is called for each row with its number, from 0, and Lost for what is
+	// damaged, in order. Data is valid until Row returns. Both must be set.
+	Row  func(number int64, data []byte) error
+	Lost func(Lost) error
 }
 
 // Lost is a range of rows that cannot be read.
@@ -65,10 +70,9 @@ type Lost struct {
 	Reason       string
 }
 
-// Rows reads a file of size bytes and calls row for each row with its number
-// from 0, and lost for what is damaged, both in order. Data is valid until row
-// returns. The error is one of a callback, unchanged, of r, or the cause of ctx.
-func Rows(ctx context.Context, r io.ReaderAt, size int64, o Options, row func(number int64, data []byte) error, lost func(Lost) error) error {
+// Rows reads a file of size bytes. The error is one of a callback, unchanged, of
+// r, or the cause of ctx.
+func Rows(ctx context.Context, r io.ReaderAt, size int64, o Options) error {
 	if o.MaxRow == 0 {
 		o.MaxRow = 16 << 20
 	}
@@ -85,9 +89,9 @@ func Rows(ctx context.Context, r io.ReaderAt, size int64, o Options, row func(nu
 		schema, err = newTree(meta.Schema)
 	}
 	if err != nil {
-		return lost(Lost{Reason: err.Error()})
+		return o.Lost(Lost{Reason: err.Error()})
 	}
-	s := &scan{ctx: ctx, from: from, o: o, tree: schema, row: row, lost: lost}
+	s := &scan{ctx: ctx, from: from, o: o, tree: schema}
 	first := int64(0)
 	for i := range meta.RowGroups {
 		if err := s.group(first, i, &meta.RowGroups[i]); err != nil {
@@ -127,8 +131,6 @@ type scan struct {
 	from *source
 	o    Options
 	tree *tree
-	row  func(int64, []byte) error
-	lost func(Lost) error
 
 	held    int64 // bytes of pages
 	pending Lost  // not told yet, as what follows may belong to it
@@ -154,7 +156,7 @@ func (s *scan) flush() error {
 		return nil
 	}
 	s.waits = false
-	return s.lost(s.pending)
+	return s.o.Lost(s.pending)
 }
 
 // group reads one row group, whose first row has the number first.
@@ -169,7 +171,7 @@ func (s *scan) group(first int64, index int, g *format.RowGroup) error {
 		if r%1024 == 0 && s.ctx.Err() != nil {
 			return context.Cause(s.ctx)
 		}
-		gap, end := s.gap(columns, r)
+		end, gap := s.gap(columns, r)
 		if s.from.err != nil {
 			return s.from.err
 		}
@@ -188,7 +190,7 @@ func (s *scan) group(first int64, index int, g *format.RowGroup) error {
 		if err == nil {
 			err = s.flush()
 			if err == nil {
-				err = s.row(first+r, s.json)
+				err = s.o.Row(first+r, s.json)
 			}
 			if err != nil {
 				return err
@@ -205,17 +207,17 @@ func (s *scan) group(first int64, index int, g *format.RowGroup) error {
 }
 
 // gap says whether row r is lost, and up to which row.
-func (s *scan) gap(columns []*column, r int64) (gap error, end int64) {
+func (s *scan) gap(columns []*column, r int64) (end int64, gap error) {
 	for _, c := range columns {
 		if c.next < len(c.values) {
 			continue
 		}
 		c.fill()
 		if h := c.hole; h != nil && h.from <= r && h.to > max(end, r) {
-			gap, end = h.why, h.to
+			end, gap = h.to, h.why
 		}
 	}
-	return gap, end
+	return end, gap
 }
 
 // skip goes on to row r in all columns, or to where that is not possible.

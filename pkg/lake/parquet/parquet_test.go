@@ -46,11 +46,12 @@ func read(t fatal, file []byte, o Options) told {
 func readFrom(t fatal, r io.ReaderAt, size int64, o Options) told {
 	t.Helper()
 	var f told
-	err := Rows(context.Background(), r, size, o, func(n int64, data []byte) error {
+	o.Row = func(n int64, data []byte) error {
 		f.numbers, f.rows = append(f.numbers, n), append(f.rows, string(data))
 		return nil
-	}, func(l Lost) error { f.lost = append(f.lost, l); return nil })
-	if err != nil {
+	}
+	o.Lost = func(l Lost) error { f.lost = append(f.lost, l); return nil }
+	if err := Rows(context.Background(), r, size, o); err != nil {
 		t.Fatalf("rows: %v", err)
 	}
 	return f

@@ -264,8 +264,9 @@ func (r *row) value(n *node, at int) error {
 			return r.element(n.children[0], at)
 		}
 		return r.array(n.children[0], at, n.kind == object)
+	default:
+		return r.group(n, at)
 	}
-	return r.group(n, at)
 }
 
 // element writes n or null.

@@ -51,6 +51,9 @@ func writer(e *format.SchemaElement) (appendFunc, error) {
 	case format.Double:
 		return func(dst []byte, v *lib.Value) []byte { return appendFloat(dst, v.Double(), 64) }, nil
 	case format.ByteArray, format.FixedLenByteArray:
+		if e.ConvertedType.Valid && e.ConvertedType.V == deprecated.Interval {
+			return writeBase64, nil
+		}
 		return writeText, nil
 	}
 	return nil, fmt.Errorf("type %v is not known", e.Type.V)
@@ -123,9 +126,6 @@ func logical(e *format.SchemaElement) (appendFunc, error) {
 			return writeBase64, nil
 		}
 	}
-	if data && e.ConvertedType.Valid && e.ConvertedType.V == deprecated.Interval {
-		return writeBase64, nil
-	}
 	return nil, nil
 }
 
@@ -154,8 +154,9 @@ func upgraded(e *format.SchemaElement) any {
 		return new(format.JsonType)
 	case deprecated.Bson:
 		return new(format.BsonType)
+	default:
+		return nil
 	}
-	return nil
 }
 
 func integer(v *lib.Value) int64 {
