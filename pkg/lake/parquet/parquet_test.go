@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -168,8 +169,10 @@ func write[T any](t testing.TB, rows []T, size int, o ...lib.WriterOption) []byt
 	w := lib.NewGenericWriter[T](&out, o...)
 	for len(rows) > 0 {
 		n := min(size, len(rows))
-		if _, err := w.Write(rows[:n]); err != nil {
-			t.Fatal(err)
+		for some := range slices.Chunk(rows[:n], 5) { // the library ends pages between writes
+			if _, err := w.Write(some); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := w.Flush(); err != nil {
 			t.Fatal(err)
