@@ -98,7 +98,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(fmt.Sprintf("delimiter=%q", delimiter), func(b *testing.B) {
 			job, dir := smoke(b, benchUsers, "stream.newline=false"), b.TempDir()
 			run, lake := filepath.Join(dir, "run"), filepath.Join(dir, "lake")
-			pipe := start(b, local.Config{Lake: lake, Gzip: true, Delimiter: delimiter, BufferInterval: time.Hour}, nil)
+			pipe := start(b, local.Config{Lake: lake, Compression: "gzip", Delimiter: delimiter, BufferInterval: time.Hour}, nil)
 			client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{})
 			defer client.Close()
 			if _, err := replay.Push(b.Context(), job, pushConfig(run, client, lake)); err != nil {

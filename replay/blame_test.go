@@ -72,7 +72,7 @@ func playLong(t *testing.T, users int, rng *rand.Rand, change func(*local.Config
 	}
 	temp := t.TempDir()
 	cfg := local.Config{
-		Lake: filepath.Join(temp, "lake"), BufferInterval: time.Hour, BufferBytes: 1 << 20, Gzip: true, Delimiter: "\n", Retain: 1 << 40,
+		Lake: filepath.Join(temp, "lake"), BufferInterval: time.Hour, BufferBytes: 1 << 20, Compression: "gzip", Delimiter: "\n", Retain: 1 << 40,
 		Faults: local.Faults{Seed: 1, Of: int(plan.Total())},
 	}
 	change(&cfg)

@@ -12,15 +12,18 @@ func (j *Job) Rules(plan *generate.Plan, stage string) *generate.Comparer {
 		return plan.Bytes()
 	}
 	said := j.stage(stage)
-	return plan.Comparer(generate.Options{Compare: said.Compare, Ignore: said.Ignore})
+	return plan.Comparer(generate.Options{Compare: said.Compare, Ignore: said.Ignore, Cells: said.CSV})
 }
 
 func (r *Result) rules(stage string) *generate.Comparer { return r.Job.Rules(r.Plan, stage) }
 
-// formOf says what a row was before it became JSON.
-func formOf(r lake.Row) generate.Form {
+// formOf says what a row of a stage was before it became JSON. The self-test's copy
+// of a stage of CSV is JSON already.
+func (j *Job) formOf(stage string, r lake.Row) generate.Form {
+	said := j.stage(stage)
 	switch {
-	case r.Text:
+	case said.Payload != "": // what was sent is a value of the row
+	case r.Text || said.CSV:
 		return generate.Cells
 	case r.Converted:
 		return generate.Typed

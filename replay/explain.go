@@ -95,7 +95,7 @@ type StageLife struct {
 // A RowLife is one row of a record.
 type RowLife struct {
 	Object    string            `json:"object"`
-	Offset    int64             `json:"offset"`             // in decompressed bytes
+	Offset    int64             `json:"offset"`             // in decompressed bytes; of a Parquet file, the row's number
 	Sequence  string            `json:"sequence,omitempty"` // of a row of the stream; its object is stream/shard
 	Bytes     int               `json:"bytes"`
 	Modified  time.Time         `json:"modified"` // of the object; of a row of the stream: when it arrived

@@ -124,7 +124,7 @@ func (s *search) stream(ctx context.Context) error {
 func (s *search) object(ctx context.Context, info object.Info) error {
 	scratch := new(generate.Scratch)
 	look := func(r lake.Row, reason string) {
-		if row, ok := s.row(r.Data, formOf(r), scratch); ok {
+		if row, ok := s.row(r.Data, s.res.Job.formOf(s.out.Name, r), scratch); ok {
 			row.Reason = reason
 			s.found(info, r, row)
 		}
@@ -143,7 +143,7 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 	if said := s.res.Job.stage(s.out.Name); said.Payload != "" {
 		row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage)
 	}
-	_, err := lake.Scan(ctx, s.store, info.Key, row, damage)
+	_, err := s.res.Job.format(s.out.Name).Scan(ctx, s.store, info.Key, row, damage)
 	return err
 }
 

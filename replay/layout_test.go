@@ -17,6 +17,7 @@ var layout = []string{
 	"pkg/account",
 	"pkg/expect pkg/expect/duckdb pkg/expect/expecttest",
 	"pkg/lake",
+	"pkg/lake/parquet",
 	"pkg/ledger",
 	"pkg/generate",
 	"pkg/batch",

@@ -48,7 +48,7 @@ func newBench(t *testing.T, f local.Faults) bench {
 	}
 	pipe, err := local.Start(t.Context(), ln, local.Config{
 		Streams: []local.StreamSpec{{Name: "s", Shards: 3}}, Lake: "s3://lake/raw", Buckets: []string{"runs"},
-		BufferInterval: time.Hour, BufferBytes: 1 << 18, Gzip: true, Faults: f,
+		BufferInterval: time.Hour, BufferBytes: 1 << 18, Compression: "gzip", Faults: f,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kreplay/pkg/lake"
 	"kreplay/pkg/scenario"
 )
 
@@ -97,6 +98,14 @@ const clockSkew = 5 * time.Minute
 
 // partition is what the scenario says of a stage's folders.
 func (j *Job) partition(stage string) string { return j.stage(stage).Partition }
+
+// format is how the rows of a stage are written.
+func (j *Job) format(name string) lake.Format {
+	if j.stage(name).CSV {
+		return lake.CSV
+	}
+	return lake.Auto
+}
 
 // stage is what the scenario says of a stage; the zero Stage: nothing.
 func (j *Job) stage(name string) scenario.Stage {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -24,7 +25,8 @@ const (
 	doctoredDir = "doctored"
 )
 
-// sample copies objects of the stage, byte for byte, with their times.
+// sample copies objects of the stage, byte for byte, with their times. Of CSV
+// it copies the rows, as JSON, because a copy holds no CSV beside rows of JSON.
 func (t *trial) sample(ctx context.Context) error {
 	store, closer, err := t.cfg.Open(ctx, t.stage.Path)
 	if err != nil {
@@ -43,20 +45,33 @@ func (t *trial) sample(ctx context.Context) error {
 		if left -= info.Size; left < 0 && t.proof.Objects > 0 {
 			continue
 		}
-		from, err := store.Open(ctx, info.Key)
-		if err != nil {
-			return err
-		}
-		err = t.write(ctx, cleanDir, info, func(w io.Writer) error {
-			_, err := io.Copy(w, from)
-			return err
+		err := t.write(ctx, cleanDir, info, func(w io.Writer) error {
+			if t.res.Job.format(t.stage.Name) == lake.CSV {
+				return copyRows(ctx, store, info.Key, w)
+			}
+			from, err := store.Open(ctx, info.Key)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(w, from)
+			return errors.Join(err, from.Close())
 		})
-		if err = errors.Join(err, from.Close()); err != nil {
+		if err != nil {
 			return err
 		}
 		t.proof.Objects++
 	}
 	return nil
+}
+
+// copyRows writes the rows of a CSV object as lines of JSON.
+func copyRows(ctx context.Context, store object.Store, key string, w io.Writer) error {
+	out := bufio.NewWriter(w)
+	_, err := lake.CSV.Scan(ctx, store, key, func(r lake.Row) error {
+		_, err := out.Write(append(r.Data, '\n'))
+		return err
+	}, func(lake.Damage) error { return nil }) // of both copies, and of no account
+	return errors.Join(err, out.Flush())
 }
 
 // draw picks objects of the run's time, all equally likely.
@@ -161,7 +176,7 @@ func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidat
 		objects = append(objects, o)
 	}, func(r lake.Row) error {
 		o := objects[len(objects)-1]
-		m := t.rules.Identify(r.Data, formOf(r), scratch)
+		m := t.rules.Identify(r.Data, t.res.Job.formOf(t.stage.Name, r), scratch)
 		mine := m.Kind == generate.Planned && t.res.Ledger.of(t.res.Plan, m.User) != nil
 		o.rows++
 		if m.Kind == generate.Planned {
@@ -240,7 +255,7 @@ func (t *trial) fates(ctx context.Context, wanted map[class]*standing) error {
 func (t *trial) count(ctx context.Context, wanted map[class]*standing) error {
 	scratch := new(generate.Scratch)
 	return t.eachRow(ctx, cleanDir, func(object.Info) {}, func(r lake.Row) error {
-		m := t.rules.Identify(r.Data, formOf(r), scratch)
+		m := t.rules.Identify(r.Data, t.res.Job.formOf(t.stage.Name, r), scratch)
 		s := wanted[class{m.User, m.Event}]
 		switch {
 		case m.Kind != generate.Planned || s == nil:

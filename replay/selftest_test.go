@@ -61,7 +61,7 @@ func TestSelfTestFindsExactlyWhatItPlants(t *testing.T) {
 			c.Faults.Seed, c.Faults.Drop, c.Faults.Duplicate, c.Faults.Corrupt = seed, rng.IntN(30), rng.IntN(30), rng.IntN(30)
 			c.Faults.Truncate, c.BufferBytes = rng.IntN(3), 4<<10<<rng.IntN(6)
 			c.Faults.LostEvery = []int{0, 0, 2}[rng.IntN(3)]
-			c.Gzip = rng.IntN(2) == 0
+			c.Compression = []string{"none", "gzip"}[rng.IntN(2)]
 			if rng.IntN(2) == 0 {
 				c.Delimiter = "\n"
 			}

@@ -180,7 +180,7 @@ func (v *verifier) read(ctx context.Context, info object.Info) error {
 		return v.readErrors(ctx, info)
 	}
 	row, damage := v.rows(ctx, info)
-	_, err := lake.Scan(ctx, v.store, info.Key, row, damage)
+	_, err := v.res.Job.format(v.stage.Name).Scan(ctx, v.store, info.Key, row, damage)
 	return err
 }
 
@@ -242,7 +242,7 @@ func (v *verifier) rows(ctx context.Context, info object.Info) (row func(lake.Ro
 	scratch := &generate.Scratch{Causes: v.cause}
 	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, v.since(), info.Modified.Add(clockSkew))
 	row = func(r lake.Row) error {
-		m := v.rules.Identify(r.Data, formOf(r), scratch)
+		m := v.rules.Identify(r.Data, v.res.Job.formOf(v.stage.Name, r), scratch)
 		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset, At: info.Modified.UnixMilli()})
 		if m.Kind != generate.Planned {
 			return nil
@@ -270,7 +270,7 @@ func (v *verifier) rows(ctx context.Context, info object.Info) (row func(lake.Ro
 
 func damaged(d lake.Damage) account.Difference {
 	return account.Difference{
-		Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset, Detail: fmt.Sprintf("%d bytes: %s", d.Length, d.Reason),
+		Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset, Detail: d.Extent() + ": " + d.Reason,
 	}
 }
 

@@ -70,7 +70,7 @@ func TestPlantedInSeveralStreamsIsReported(t *testing.T) {
 				c.Faults.Seed, c.Faults.Drop, c.Faults.Duplicate, c.Faults.Corrupt, c.Faults.Reject = seed, 7, 6, 5, 4
 				c.Faults.Truncate, c.BufferBytes = rng.IntN(3), 4<<10<<rng.IntN(4)
 				c.Faults.LostEvery = []int{0, 3}[rng.IntN(2)]
-				c.Gzip = rng.IntN(2) == 0
+				c.Compression = []string{"none", "gzip"}[rng.IntN(2)]
 			})
 			if diff := cmp.Diff(planted(t, l), reported(l)); diff != "" {
 				t.Errorf("planted (-), reported (+):\n%s", diff)

@@ -54,7 +54,7 @@ func newCrew(t *testing.T) crew {
 func spoiled(t *testing.T) crew {
 	t.Helper()
 	c := newCrew(t)
-	pipe := start(t, local.Config{Lake: c.lake, BufferInterval: time.Hour, BufferBytes: 64 << 10, Gzip: true,
+	pipe := start(t, local.Config{Lake: c.lake, BufferInterval: time.Hour, BufferBytes: 64 << 10, Compression: "gzip",
 		Faults: local.Faults{Seed: 7, Of: 40 * crewUsers, Drop: 9, Duplicate: 60, Corrupt: 7, Truncate: 1}}, nil)
 	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
@@ -165,7 +165,7 @@ func named(res *replay.Result) (list []string) {
 // and nothing is proven. When it has run, all is as if it always had been there.
 func TestAbsentWorkersAreNamed(t *testing.T) {
 	c := newCrew(t)
-	pipe := start(t, local.Config{Lake: c.lake, BufferInterval: time.Hour, Gzip: true}, nil)
+	pipe := start(t, local.Config{Lake: c.lake, BufferInterval: time.Hour, Compression: "gzip"}, nil)
 	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
 	live := func(cfg *replay.PushConfig) { cfg.Target.Sink = client }

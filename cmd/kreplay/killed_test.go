@@ -51,7 +51,7 @@ func TestKilledAndAbsentWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &deadly{Listener: ln, victim: make(chan *os.Process, 1)}
-	pipe, err := local.Start(t.Context(), d, local.Config{Lake: "s3://lake/raw", Buckets: []string{"runs"}, BufferInterval: 100 * time.Millisecond, Gzip: true,
+	pipe, err := local.Start(t.Context(), d, local.Config{Lake: "s3://lake/raw", Buckets: []string{"runs"}, BufferInterval: 100 * time.Millisecond, Compression: "gzip",
 		Streams: []local.StreamSpec{{Name: "ours", Shards: 3, Tags: map[string]string{allowTag: "true"}}}})
 	if err != nil {
 		t.Fatal(err)

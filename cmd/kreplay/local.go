@@ -15,12 +15,13 @@ import (
 
 // embeddedFlags shape the embedded pipeline.
 type embeddedFlags struct {
-	limits    string
-	buffer    time.Duration
-	size      int
-	noGzip    bool
-	delimiter string
-	faults    string
+	limits      string
+	buffer      time.Duration
+	size        int
+	format      string
+	compression string
+	delimiter   string
+	faults      string
 }
 
 func (e *embeddedFlags) add(c *cobra.Command) {
@@ -28,7 +29,8 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 	f.StringVar(&e.limits, "limits", "off", "embedded pipeline: aws (1 MB/s and 1000 records/s a shard) or off")
 	f.DurationVar(&e.buffer, "buffer", time.Second, "embedded pipeline: write an object after so long")
 	f.IntVar(&e.size, "buffer-mib", 5, "embedded pipeline: write an object at so many MiB")
-	f.BoolVar(&e.noGzip, "no-gzip", false, "embedded pipeline: write plain objects")
+	f.StringVar(&e.format, "format", "json", "embedded pipeline: write json, csv (say format: csv of the stage) or parquet")
+	f.StringVar(&e.compression, "compression", "", "embedded pipeline: none, gzip, zstd, snappy or hadoop-snappy (default gzip; of parquet, snappy)")
 	f.StringVar(&e.delimiter, "delimiter", "none", "embedded pipeline: newline behind each record, or none")
 	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,reject=2,truncate=1,throttle=100,stream-drop=1,stream-duplicate=1,stream-corrupt=1,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
 }
@@ -52,7 +54,27 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	}
 	faults.Of = int(min(to.records, math.MaxInt32))
 	cfg := local.Config{
-		Streams: to.streams, Lake: to.lake, Prefix: to.prefix, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Gzip: !e.noGzip, Faults: faults,
+		Streams: to.streams, Lake: to.lake, Prefix: to.prefix, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Compression: e.compression, Faults: faults,
+	}
+	switch e.format {
+	case "csv", "parquet":
+		cfg.Format = e.format
+	case "json":
+	default:
+		return nil, usagef("--format %q: want json, csv or parquet", e.format)
+	}
+	switch e.compression {
+	case "":
+		if e.format != "parquet" {
+			cfg.Compression = "gzip"
+		}
+	case "none", "gzip", "zstd", "snappy":
+	case "hadoop-snappy":
+		if e.format == "parquet" {
+			return nil, usagef("--compression hadoop-snappy: Parquet has none, gzip, zstd and snappy")
+		}
+	default:
+		return nil, usagef("--compression %q: want none, gzip, zstd, snappy or hadoop-snappy", e.compression)
 	}
 	if to.keep {
 		cfg.Retain = keepAll

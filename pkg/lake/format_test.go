@@ -225,9 +225,11 @@ func TestDamageInEveryFormat(t *testing.T) {
 		{"hadoop text beyond", join(h(a), []byte("\x00\x00\x00\x02\x00\x00\x00\x03\x01\x00{\x00\x00\x00\x04\x02\x04}}")), 1,
 			"7+1 cut short; 8+0 Hadoop snappy block 2: a chunk of 2 decompressed bytes, where 1 of the block are left"},
 		{"hadoop garbage", join(h(a), []byte("garbage, and more")), 1, "7+0 Hadoop snappy block 1: no Hadoop snappy data after block 1"},
-		{"parquet", []byte("PAR1\x15\x04xxPAR1"), 0, "0+12 a Parquet file, which kreplay does not read"},
+		{"parquet", []byte("PAR1\x15\x04xxPAR1"), 0, "0+0 Parquet: footer of 2021131285 bytes in a file of 12"},
+		{"parquet, cut", []byte("PAR1xxx"), 0, "0+0 Parquet: cut short: no footer, so its rows are not known"},
+		{"parquet, encrypted", []byte("PARExxxxxxxxPARE"), 0, "0+0 Parquet: encrypted, which kreplay does not read"},
 		{"zip", []byte("PK\x03\x04\x14\x00xx"), 0, "0+8 a ZIP archive, which kreplay does not read"},
-		{"parquet in gzip", zip([]byte("PAR1xxx"), 1), 0, "0+7 a Parquet file, which kreplay does not read"},
+		{"parquet in gzip", zip([]byte("PAR1xxx"), 1), 0, "0+7 a Parquet file within an object, which kreplay does not read"},
 		{"UTF-16", []byte("\xff\xfe{\x00}\x00"), 0, "0+6 UTF-16 text, which kreplay does not read"},
 	}
 	for _, test := range tests {

@@ -338,7 +338,7 @@ func TestLookingInVainIsBounded(t *testing.T) {
 	const longest = 64 << 10
 	plain := []byte(strings.Repeat("{\"a\":[1,\n", 50_000) + "\n{\"z\":1}")
 	var f found
-	s := newSplitter("k", bytes.NewReader(plain), f.sweep(longest))
+	s := newSplitter("k", newSource(bytes.NewReader(plain)), f.sweep(longest))
 	defer s.release()
 	if err := s.run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -357,7 +357,7 @@ func TestLongRowGrowsTheBufferUpToTheBound(t *testing.T) {
 	plain := []byte("{}" + row + row + "{}")
 	for longest, want := range map[int]int{len(row): 4, len(row) - 1: 2} {
 		var f found
-		s := newSplitter("k", bytes.NewReader(plain), f.sweep(longest))
+		s := newSplitter("k", newSource(bytes.NewReader(plain)), f.sweep(longest))
 		if err := s.run(t.Context()); err != nil || len(f.rows) != want || len(s.buf) > longest+slack {
 			t.Errorf("longest %d: got %d rows, damage %s, buffer %d, %v, want %d rows", longest, len(f.rows), f.spans(), len(s.buf), err, want)
 		}

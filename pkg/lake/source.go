@@ -15,14 +15,15 @@ const readSize = 64 << 10 // bytes asked of the store at a time while decompress
 
 // source gives an object's decompressed bytes.
 type source struct {
-	out    io.Reader
-	stored *counter
-	layer  int      // the innermost
-	given  int64    // bytes that the innermost layer gave out
-	breaks []Damage // what is wrong with compressed bytes, of length 0, waiting for its place in the order
-	broken bool     // a layer ended early; what the layers in it miss is no news
-	alien  string   // what the object is, if it is known and not read
-	held   []func() // give back what is pooled
+	out     io.Reader
+	stored  *counter
+	layer   int      // the innermost
+	given   int64    // bytes that the innermost layer gave out
+	breaks  []Damage // what is wrong with compressed bytes, of length 0, waiting for its place in the order
+	broken  bool     // a layer ended early; what the layers in it miss is no news
+	alien   string   // what the object is, if it is known and not read
+	parquet bool     // it is a Parquet file
+	held    []func() // give back what is pooled
 }
 
 // counter counts the stored bytes and keeps the store's error apart from what
@@ -61,6 +62,9 @@ func (s *source) unwrap() error {
 		f := formatOf(head)
 		if f == nil || layer == layers {
 			s.alien = alien(head)
+			if isParquet(head) && layer == 0 {
+				s.parquet, s.alien = true, ""
+			}
 			return s.stored.err
 		}
 		d := f.pool.Get().(decoder)
@@ -88,7 +92,6 @@ func (s *source) release() {
 // aliens are formats that are known and not read.
 var aliens = []struct{ magic, name string }{
 	{"PK\x03\x04", "a ZIP archive"},
-	{"PAR1", "a Parquet file"},
 	{"ORC", "an ORC file"},
 	{"Obj\x01", "an Avro file"},
 	{"BZh", "bzip2 data"},
@@ -99,8 +102,14 @@ var aliens = []struct{ magic, name string }{
 	{"\xfe\xff", "UTF-16 text"},
 }
 
+// parquetWithin is what alien says of a Parquet file that is not a whole object.
+const parquetWithin = "a Parquet file within an object, which kreplay does not read"
+
 // alien names what begins with head, if it is one of them.
 func alien(head []byte) string {
+	if isParquet(head) {
+		return parquetWithin
+	}
 	for _, a := range aliens {
 		if bytes.HasPrefix(head, []byte(a.magic)) {
 			return a.name + ", which kreplay does not read"

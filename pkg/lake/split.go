@@ -48,26 +48,16 @@ type lost struct {
 	furthest int64 // offset up to which was looked
 }
 
-func newSplitter(key string, r io.Reader, sweep Sweep) *splitter {
-	s := &splitter{key: key, sweep: sweep, max: sweep.MaxValue}
-	if s.max <= 0 {
-		s.max = MaxValue
-	}
+func newSplitter(key string, src *source, sweep Sweep) *splitter {
+	s := &splitter{key: key, sweep: sweep, max: sweep.MaxValue, src: src}
 	s.pooled = pool.Get().(*[]byte)
 	s.buf = (*s.pooled)[:min(startSize, s.max+slack)]
-	s.src = newSource(r)
 	return s
 }
 
-func (s *splitter) release() {
-	s.src.release()
-	pool.Put(s.pooled)
-}
+func (s *splitter) release() { pool.Put(s.pooled) }
 
 func (s *splitter) run(ctx context.Context) error {
-	if err := s.src.unwrap(); err != nil {
-		return s.readError(err)
-	}
 	for {
 		if s.lost.on {
 			if err := s.seek(ctx); err != nil {
@@ -193,10 +183,13 @@ func (s *splitter) lose(f fault) {
 	} else {
 		reason = reasons[f]
 	}
-	if s.src.alien != "" {
-		reason = s.src.alien
-	}
 	at := s.base + int64(s.r)
+	switch {
+	case s.src.alien != "":
+		reason = s.src.alien
+	case at == 0 && f == notObject && likeCSV(s.buf[s.r:s.w]):
+		reason += "; it looks like CSV, which a stage with `format: csv` reads"
+	}
 	s.lost = lost{on: true, start: at, end: at, reason: reason, spent: s.lost.spent, furthest: s.lost.furthest}
 }
 

@@ -15,6 +15,7 @@ type Sweep struct {
 	Prefix   string // of the keys; "" for all
 	Workers  int    // objects read at a time; at least 1
 	MaxValue int    // longest row in bytes; 0 for the constant MaxValue
+	Format   Format // of the objects
 
 	// Keep, if set, says which of the listed objects to scan.
 	// It is called by one goroutine, in key order.

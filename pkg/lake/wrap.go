@@ -76,9 +76,16 @@ func (w Wrap) Rows(ctx context.Context, row func(Row) error, damage func(Damage)
 
 // rows reads data in memory as Scan reads an object.
 func rows(ctx context.Context, data []byte, row func(Row) error, damage func(Damage) error) error {
-	s := newSplitter("payload", bytes.NewReader(data), Sweep{Row: row, Damage: damage})
-	defer s.release()
-	return s.run(ctx)
+	src := newSource(bytes.NewReader(data))
+	defer src.release()
+	if err := src.unwrap(); err != nil {
+		return err
+	}
+	if src.parquet {
+		src.alien = parquetWithin
+	}
+	_, err := split(ctx, "payload", src, Sweep{MaxValue: MaxValue, Row: row, Damage: damage})
+	return err
 }
 
 // A Rejection is what an error record says of one record that was not delivered.

@@ -27,7 +27,7 @@ func body500() []byte {
 func BenchmarkPutRecords500x400(b *testing.B) {
 	for _, lake := range []bool{false, true} {
 		b.Run(fmt.Sprintf("lake=%v", lake), func(b *testing.B) {
-			cfg := local.Config{Retain: 32 << 20, Gzip: true, Delimiter: "\n", Streams: []local.StreamSpec{{Name: streamName, Shards: 4}}}
+			cfg := local.Config{Retain: 32 << 20, Compression: "gzip", Delimiter: "\n", Streams: []local.StreamSpec{{Name: streamName, Shards: 4}}}
 			if lake {
 				cfg.Lake = b.TempDir()
 			}

@@ -62,8 +62,9 @@ type Config struct {
 	ErrorPrefix    string        // of objects with error records, as Firehose's ErrorOutputPrefix; "": errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH/}
 	BufferBytes    int           // data bytes from which on an object is written, 0: 5 MiB
 	BufferInterval time.Duration // age of the oldest buffered record at which an object is written, 0: 300 s
-	Gzip           bool
-	Delimiter      string // after every record: "\n" or ""
+	Format         string        // of objects: JSON, CSV or Parquet
+	Compression    string        // "" or none, gzip, zstd, snappy or hadoop-snappy; of Parquet that of its pages, where "" is snappy, as Firehose has it, and hadoop-snappy is none
+	Delimiter      string        // after every record of JSON: "\n" or ""
 
 	// Retain is how many bytes of delivered records are kept for readers, 0: 256
 	// MiB; undelivered records are always kept. A read that asks for what was
@@ -109,6 +110,7 @@ func (c Config) ready() (Config, error) {
 	if c.Delimiter != "" && c.Delimiter != "\n" {
 		fault("delimiter %q, want a newline or none", c.Delimiter)
 	}
+	c.written(fault)
 	c.ShardRecords = or(c.ShardRecords, ShardRecords)
 	c.ShardBytes = or(c.ShardBytes, ShardBytes)
 	c.BufferBytes = or(c.BufferBytes, defaultBuffer)
@@ -124,7 +126,7 @@ func (c Config) ready() (Config, error) {
 	if p := expandPrefix(c.Prefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
 		fault("prefix %q: only !{timestamp:} expressions and paths inside the lake", c.Prefix)
 	}
-	if p := errorPrefix(c.ErrorPrefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
+	if p := errorPrefix(c.ErrorPrefix, conversionFailed, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
 		fault("error prefix %q: only !{timestamp:} and !{firehose:error-output-type} expressions and paths inside the lake", c.ErrorPrefix)
 	}
 	c.Buckets = c.buckets(fault)
@@ -132,6 +134,21 @@ func (c Config) ready() (Config, error) {
 		faults = append(faults, err)
 	}
 	return c, errors.Join(faults...)
+}
+
+// written checks how objects are written.
+func (c Config) written(fault func(string, ...any)) {
+	if !slices.Contains([]string{JSON, CSV, Parquet}, c.Format) {
+		fault("format %q, want csv, parquet or none for JSON", c.Format)
+	}
+	_, known := extensions[c.Compression]
+	_, paged := pages[c.Compression]
+	switch {
+	case !known:
+		fault("compression %q, want none, gzip, zstd, snappy or hadoop-snappy", c.Compression)
+	case c.Format == Parquet && !paged:
+		fault("compression %q, and Parquet has none, gzip, zstd and snappy", c.Compression)
+	}
 }
 
 // buckets lists the buckets to make, each once, and reports bad names.

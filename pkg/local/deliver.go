@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/klauspost/compress/gzip"
 )
 
 // press makes the bytes of objects, again and again in the same memory.
@@ -17,7 +16,9 @@ type press struct {
 	stored bytes.Buffer
 	rows   []row
 	errors []byte // error records
-	gz     *gzip.Writer
+	packer packer // nil: none yet
+
+	unconverted []byte // error records of those
 }
 
 // row is one text in an object.
@@ -29,11 +30,12 @@ type row struct {
 // draft is an object that is not in the lake yet. It outlives a failed write,
 // because the plan has been consulted for it.
 type draft struct {
-	key     string
-	stored  []byte
-	errors  rejects
-	records int
-	planted []Planted
+	key         string
+	stored      []byte
+	errors      rejects
+	unconverted rejects
+	records     int
+	planted     []Planted
 }
 
 // retry is how long the deliverer waits after a failed write.
@@ -119,7 +121,9 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 	}
 	d := s.draft
 	if err := p.place(d); err != nil {
-		d.stored, d.errors.stored = bytes.Clone(d.stored), bytes.Clone(d.errors.stored) // the press is used again before the next try
+		for _, held := range []*[]byte{&d.stored, &d.errors.stored, &d.unconverted.stored} {
+			*held = bytes.Clone(*held) // the press is used again before the next try
+		}
 		return false, err
 	}
 	s.draft = nil
@@ -132,8 +136,11 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 
 // place puts the objects of a draft into the lake.
 func (p *Pipeline) place(d *draft) error {
-	if len(d.errors.stored) > 0 {
-		if err := p.lake.put(d.errors.key, d.errors.stored); err != nil {
+	for _, r := range []rejects{d.errors, d.unconverted} {
+		if len(r.stored) == 0 {
+			continue
+		}
+		if err := p.lake.put(r.key, r.stored); err != nil {
 			return err
 		}
 	}
@@ -148,10 +155,13 @@ func (p *Pipeline) place(d *draft) error {
 func (c Config) objectKey(stream string, oldest int64) string {
 	at := time.UnixMilli(oldest).UTC()
 	key := keyOf(expandPrefix(c.Prefix, at), stream, at)
-	if c.Gzip {
-		key += ".gz"
+	switch c.Format {
+	case Parquet:
+		return key + ".parquet"
+	case CSV:
+		key += ".csv"
 	}
-	return key
+	return key + extensions[c.Compression]
 }
 
 func keyOf(prefix, stream string, at time.Time) string {
@@ -164,9 +174,17 @@ func (o *press) draft(p *Pipeline, stream string, recs []rec) (*draft, error) {
 	defer p.plan.mu.Unlock()
 	d := &draft{key: p.cfg.objectKey(stream, recs[0].at), records: len(recs)}
 	kinds := o.lay(p, recs)
-	d.errors = rejects{p.cfg.errorKey(stream, recs[0].at), o.errors}
+	d.errors = rejects{p.cfg.errorKey(processingFailed, stream, recs[0].at), o.errors}
+	d.unconverted.key = p.cfg.errorKey(conversionFailed, stream, recs[0].at)
+	var unfit map[int]bool // records that are no JSON, of a lake of another format
+	var err error
 	keep := len(o.plain)
-	if p.plan.owed.truncate > 0 && keep > 1 {
+	if p.cfg.Format != JSON {
+		if unfit, err = o.convert(p, recs, kinds, d); err != nil {
+			return nil, err
+		}
+		d.unconverted.stored = o.unconverted
+	} else if p.plan.owed.truncate > 0 && keep > 1 {
 		p.plan.owed.truncate--
 		keep = o.cut()
 		d.planted = append(d.planted, Planted{Kind: Truncated, Object: d.key})
@@ -178,6 +196,12 @@ func (o *press) draft(p *Pipeline, stream string, recs []rec) (*draft, error) {
 		}
 	}
 	for i, kind := range kinds {
+		if unfit[i] {
+			if kind == Duplicated {
+				p.plan.owed.duplicate++
+			}
+			continue
+		}
 		if kind = p.plan.settle(kind, copies[i]); kind != "" {
 			key := d.key
 			if kind == Rejected {
@@ -188,8 +212,9 @@ func (o *press) draft(p *Pipeline, stream string, recs []rec) (*draft, error) {
 			})
 		}
 	}
-	var err error
-	d.stored, err = o.store(o.plain[:keep], p.cfg.Gzip, keep < len(o.plain))
+	if p.cfg.Format == JSON {
+		d.stored, err = o.store(o.plain[:keep], p.cfg.Compression, keep < len(o.plain))
+	}
 	return d, err
 }
 
@@ -264,33 +289,4 @@ func (p *plan) settle(kind string, copies int) string {
 		return Cut
 	}
 	return ""
-}
-
-// store returns the bytes to write. A cut gzip stream ends after a flush, so
-// that every reader gets exactly plain out of it before it finds the damage.
-func (o *press) store(plain []byte, compress, cut bool) ([]byte, error) {
-	if !compress {
-		return plain, nil
-	}
-	o.stored.Reset()
-	if len(plain) == 0 && !cut {
-		return nil, nil // all records were dropped
-	}
-	if o.gz == nil {
-		gz, err := gzip.NewWriterLevel(&o.stored, gzip.BestSpeed)
-		if err != nil {
-			return nil, err
-		}
-		o.gz = gz
-	}
-	o.gz.Reset(&o.stored)
-	if _, err := o.gz.Write(plain); err != nil {
-		return nil, err
-	}
-	end := o.gz.Close
-	if cut {
-		end = o.gz.Flush
-	}
-	err := end()
-	return o.stored.Bytes(), err
 }

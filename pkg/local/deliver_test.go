@@ -83,7 +83,7 @@ func TestFailedWriteIsTriedAgain(t *testing.T) {
 // Under load the lake never shows a part of an object.
 func TestObjectsAppearWhole(t *testing.T) {
 	dir := t.TempDir()
-	p := start(t, local.Config{Lake: dir, BufferBytes: 3000, Delimiter: "\n", Gzip: true})
+	p := start(t, local.Config{Lake: dir, BufferBytes: 3000, Delimiter: "\n", Compression: "gzip"})
 	c := client(t, p, "AKID")
 	done := make(chan struct{})
 	go func() { defer close(done); put(t, c, 0, 3000) }()

@@ -16,7 +16,7 @@ const (
 	Duplicated = "duplicate" // the record is in its object twice
 	Corrupted  = "corrupt"   // the record is delivered with another text
 	Rejected   = "reject"    // the record is in an error record, and in no object of the lake
-	Truncated  = "truncate"  // the object is cut short; Data is nil
+	Truncated  = "truncate"  // the object is cut short; Data is nil. In a lake of another format than JSON, the record is: it is in an error record, as it breaks off
 	Cut        = "cut"       // the record is not whole in a truncated object
 	AnswerLost = "lost"      // the record is stored, its request was answered by an error; Object is ""
 	Throttled  = "throttle"  // the entry was refused; Object and Seq are ""
@@ -42,7 +42,12 @@ const (
 // throttles and the Stream faults, in which entries reach the stream. Drop,
 // Duplicate, Corrupt and Reject never meet in one record, nor do the Stream faults. A fault that a record cannot take, such as a
 // corruption of a record without text, passes to the next one; when no record
-// follows, it does not happen. Percentages are drawn by Seed as calls and
+// follows, it does not happen.
+//
+// In a lake of CSV or Parquet, faults are planted in records before they are
+// converted. There is no object to truncate then: the text of one record breaks off
+// before its last byte, is no JSON any more, and goes to an error record, so that
+// it counts as rejected. A corruption after which it were no JSON passes its turn. Percentages are drawn by Seed as calls and
 // entries come, so clients at work at one time share the draws in any order.
 // An entry fails in one way only: throttled, failed, or lost with its call; a
 // record that is sent again takes its chance again. Planted tells what happened.
@@ -130,13 +135,22 @@ type plan struct {
 // owed are the turns that passed on.
 type owed struct{ duplicate, corrupt, truncate int }
 
-func newPlan(f Faults) *plan {
+func newPlan(f Faults, format string) *plan {
 	p := &plan{
 		f: f, dice: rand.New(rand.NewPCG(f.Seed, 1)), luck: rand.New(rand.NewPCG(f.Seed, 5)), queue: slices.Clone(f.Calls), reads: slices.Clone(f.Reads),
 		at: map[int]string{}, cuts: map[int]bool{}, throttles: map[int]bool{}, stores: map[int]string{},
 	}
 	if f.Mutate == nil {
 		p.f.Mutate = func(data []byte) []byte { return CorruptLetter(p.dice, data) }
+	}
+	if mutate := p.f.Mutate; format != JSON { // another text is still a record that can be converted
+		p.f.Mutate = func(data []byte) []byte {
+			other := mutate(data)
+			if _, err := convertible(other); err != nil {
+				return nil
+			}
+			return other
+		}
 	}
 	if f.Pick == nil {
 		for i, at := range draw(f.Seed, 2, f.Drop+f.Duplicate+f.Corrupt+f.Reject, f.Of) {

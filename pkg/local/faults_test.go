@@ -21,7 +21,7 @@ func TestPlantedFaultsAreExact(t *testing.T) {
 		for seed := range uint64(4) {
 			dir := t.TempDir()
 			p := start(t, local.Config{
-				Lake: dir, Gzip: gz, Delimiter: "\n", BufferBytes: 9000,
+				Lake: dir, Compression: map[bool]string{true: "gzip"}[gz], Delimiter: "\n", BufferBytes: 9000,
 				Faults: local.Faults{Seed: seed, Of: 2000, Drop: 20, Duplicate: 30, Corrupt: 40, Truncate: 3},
 			})
 			put(t, client(t, p, "AKID"), 0, 2000)

@@ -24,7 +24,7 @@ func TestEveryPutRecordIsDeliveredOnce(t *testing.T) {
 	for _, gz := range []bool{false, true} {
 		t.Run(fmt.Sprint("gzip ", gz), func(t *testing.T) {
 			dir := t.TempDir()
-			p := start(t, local.Config{Lake: dir, Prefix: "raw", BufferBytes: 10_000, Gzip: gz, Delimiter: "\n"})
+			p := start(t, local.Config{Lake: dir, Prefix: "raw", BufferBytes: 10_000, Compression: map[bool]string{true: "gzip"}[gz], Delimiter: "\n"})
 			c := client(t, p, "AKID")
 			var wg sync.WaitGroup
 			for w := range 4 {

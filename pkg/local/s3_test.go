@@ -89,7 +89,7 @@ func TestBucketIsALakeAsAFolderIs(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		cfg := local.Config{
-			Prefix: "raw/", Delimiter: "\n", Gzip: seed%2 == 0, BufferBytes: 500 + rng.IntN(5000),
+			Prefix: "raw/", Delimiter: "\n", Compression: []string{"gzip", "none"}[seed%2], BufferBytes: 500 + rng.IntN(5000),
 			Faults: local.Faults{Seed: seed, Of: 200, Drop: rng.IntN(9), Duplicate: rng.IntN(9), Corrupt: rng.IntN(9), Truncate: rng.IntN(2)},
 		}
 		deliver := func(place string) (*local.Pipeline, []string) {

@@ -59,6 +59,28 @@ type Store interface {
 	Create(ctx context.Context, key string) (Writer, error)
 }
 
+// A Seeker is a Store that reads objects at any place, as formats with a footer
+// want it. Both that keep lakes are.
+type Seeker interface {
+	Store
+
+	// OpenAt opens one object for reads at any offset; the caller closes it.
+	// Errors are those of Open. What is published meanwhile under the same key
+	// is not seen: a store that cannot go on reading what was replaced says so
+	// as an error of ReadAt. ctx governs the reads too.
+	OpenAt(ctx context.Context, key string) (ReaderAt, error)
+}
+
+// ReaderAt reads one object at any offset. As io.ReaderAt has it, ReadAt may be
+// called concurrently, and gives io.EOF with what it reads up to the end.
+type ReaderAt interface {
+	io.ReaderAt
+	io.Closer
+
+	// Size is the object's length in bytes.
+	Size() int64
+}
+
 // Writer writes one object, for one goroutine.
 type Writer interface {
 	io.Writer

@@ -41,6 +41,8 @@ var stages = field{key: "stages", doc: "where records are looked for, in the ord
 			take: store(stagePath, func(s *draft) *string { return &last(s.Stages).Path })},
 		{key: "partition", doc: "folder below path where a record belongs by its time; without it, anywhere", form: "such as !{timestamp:yyyy/MM/dd/HH}",
 			take: store(partition, func(s *draft) *string { return &last(s.Stages).Partition })},
+		{key: "format", doc: "how rows are written: JSON or Parquet, by content, or CSV with names in its first line", form: "auto or csv", json: `{"enum":["auto","csv"]}`, def: "auto",
+			take: takeFormat},
 		{key: "payload", doc: "field of a row that holds the record, where a transform wraps it", form: "a dotted path such as data.record", take: takePayload},
 		{key: "encoding", doc: "how the payload is written: as text or an object, or in base64", form: "text or base64", json: `{"enum":["text","base64"]}`, take: takeEncoding},
 		{key: "compare", doc: "how a row is held against its record: the same bytes; the same JSON value; or the same and fields may be added", form: "exact, json or subset",

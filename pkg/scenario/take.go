@@ -245,6 +245,16 @@ func takeIgnore(s *draft, n node) error {
 	return fieldPattern(pattern)
 }
 
+func takeFormat(s *draft, n node) error {
+	st := last(s.Stages)
+	if st.Name == "dlq" {
+		return errors.New("format: dlq holds error records, whose form is known: leave it out")
+	}
+	i, err := oneOf(n, "auto", "csv")
+	st.CSV = i == 1
+	return err
+}
+
 func takeEmpty(s *draft, n node) error {
 	st := last(s.Stages)
 	if n.shape != text || n.text != "empty" {

@@ -39,6 +39,31 @@ func (s *Store) Close() error { return s.root.Close() }
 
 // Open implements object.Store.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	f, err := s.OpenAt(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return f.(io.ReadCloser), nil
+}
+
+// file is an object that is open.
+type file struct {
+	*os.File
+	ctx  context.Context
+	size int64
+}
+
+func (f file) Size() int64 { return f.size }
+
+func (f file) ReadAt(p []byte, off int64) (int, error) {
+	if err := context.Cause(f.ctx); err != nil {
+		return 0, fmt.Errorf("dir: read %s: %w", f.Name(), err)
+	}
+	return f.File.ReadAt(p, off)
+}
+
+// OpenAt implements object.Seeker.
+func (s *Store) OpenAt(ctx context.Context, key string) (object.ReaderAt, error) {
 	if err := admit(ctx, key); err != nil {
 		return nil, err
 	}
@@ -56,7 +81,7 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dir: open %s: %w", key, err)
 	}
-	return f, nil
+	return file{f, ctx, info.Size()}, nil
 }
 
 // List implements object.Store. It holds the names of one directory per level.

@@ -34,6 +34,9 @@ func Run(t *testing.T, open func(t *testing.T) object.Store) {
 		{"absent is ErrNotExist", absent},
 		{"bad keys are ErrKey", badKeys},
 		{"cancelled means stop", cancelled},
+		{"read at any place", anyPlace},
+		{"read at any place what is not there", anyPlaceAbsent},
+		{"replaced while it is read at any place", anyPlaceReplaced},
 		{"concurrent writers", concurrent},
 	}
 	for _, l := range laws {
@@ -304,5 +307,105 @@ func concurrent(t *testing.T, s object.Store) {
 	}
 	if got := Get(t, s, "d/s"); len(got) != 100 || strings.Trim(got, got[:1]) != "" {
 		t.Errorf("shared key: got a mixture %q", got)
+	}
+}
+
+// seeker is s, or nothing to test.
+func seeker(t *testing.T, s object.Store) object.Seeker {
+	t.Helper()
+	at, ok := s.(object.Seeker)
+	if !ok {
+		t.Skip("no object.Seeker")
+	}
+	return at
+}
+
+func openAt(t *testing.T, s object.Seeker, key string) object.ReaderAt {
+	t.Helper()
+	r, err := s.OpenAt(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+func anyPlace(t *testing.T, store object.Store) {
+	s := seeker(t, store)
+	data := make([]byte, 5<<20/2+7)
+	for i := range data {
+		data[i] = byte(i*i>>8 ^ i)
+	}
+	Put(t, s, "d/k", data)
+	Put(t, s, "none", nil)
+	r := openAt(t, s, "d/k")
+	if r.Size() != int64(len(data)) {
+		t.Errorf("size %d, want %d", r.Size(), len(data))
+	}
+	var wg sync.WaitGroup
+	for _, at := range []int{len(data) - 8, 0, 1, 1<<20 - 3, 1 << 20, 3, 2<<20 - 1, len(data) - 1} {
+		for _, n := range []int{0, 1, 8, 1000, 1<<20 + 9} {
+			wg.Go(func() {
+				p, want := make([]byte, n), data[at:min(at+n, len(data))]
+				got, err := r.ReadAt(p, int64(at))
+				if !bytes.Equal(p[:got], want) || err != nil && (!errors.Is(err, io.EOF) || at+n < len(data)) || err == nil && got < n {
+					t.Errorf("%d bytes at %d: got %d bytes, %v, want %d", n, at, got, err, len(want))
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for _, r := range []object.ReaderAt{r, openAt(t, s, "none")} {
+		if n, err := r.ReadAt(make([]byte, 1), r.Size()); n != 0 || !errors.Is(err, io.EOF) {
+			t.Errorf("behind the end: %d, %v, want io.EOF", n, err)
+		}
+	}
+	if _, err := r.ReadAt(make([]byte, 1), -1); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("before the beginning: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.ReadAt(make([]byte, 1), 0); err == nil {
+		t.Error("read after close")
+	}
+}
+
+func anyPlaceAbsent(t *testing.T, store object.Store) {
+	s := seeker(t, store)
+	Put(t, s, "a/b", nil)
+	for _, key := range []string{"x", "a", "a/b/c"} {
+		if _, err := s.OpenAt(t.Context(), key); !errors.Is(err, object.ErrNotExist) {
+			t.Errorf("open %q: got %v, want ErrNotExist", key, err)
+		}
+	}
+	if _, err := s.OpenAt(t.Context(), "a//b"); !errors.Is(err, object.ErrKey) {
+		t.Errorf("bad key: got %v, want ErrKey", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, err := s.OpenAt(ctx, "a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	cause := errors.New("enough")
+	cancel(cause)
+	if _, err := s.OpenAt(ctx, "a/b"); !errors.Is(err, cause) {
+		t.Errorf("open: got %v, want %v", err, cause)
+	}
+	if _, err := r.ReadAt(make([]byte, 1), 0); !errors.Is(err, cause) {
+		t.Errorf("read: got %v, want %v", err, cause)
+	}
+}
+
+// What was replaced is read as it was, or not at all.
+func anyPlaceReplaced(t *testing.T, store object.Store) {
+	s := seeker(t, store)
+	Put(t, s, "k", []byte("old"))
+	r := openAt(t, s, "k")
+	Put(t, s, "k", []byte("new"))
+	p := make([]byte, 3)
+	if n, err := r.ReadAt(p, 0); string(p[:n]) != "old" && (err == nil || n > 0) {
+		t.Errorf("got %q, %v, want old or an error", p[:n], err)
 	}
 }
