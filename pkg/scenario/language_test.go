@@ -28,13 +28,12 @@ var faultyLanguage = []struct {
 	{"rewrite: {a: date}\n", []string{`3:14: a: want date of FIELD, a time of the same record, as in date of ts`}},
 	{"rewrite: {a: date on ts}\n", []string{`3:14: a: want date of FIELD, a time of the same record, as in date of ts`}},
 	{"rewrite: {a: \"date of *_at\"}\n", []string{`3:14: a: date of "*_at": want one field, without *, {} and spaces`}},
-	{"rewrite: {a: scale}\n", []string{`3:14: a: want scale NAME, a number that every cohort gives, as in scale spend`}},
+	{"rewrite: {a: scale}\n", []string{`3:14: a: want scale NAME, a number that cohorts give, as in scale spend`}},
 	{"rewrite: {a: scale share}\n", []string{`3:14: a: scale share: a cohort has that key already (template, share, until): want another name`}},
 	{"rewrite: {a: scale spend}\n", []string{`3:14: scale spend: there are no population.cohorts to give it a number`}},
-	{"rewrite: {a: scale spend}\npopulation: {cohorts: {a: {share: 50%, spend: 1}, b: {share: 50%}}}\n", []string{`4:51: b: spend: missing: want a number, which the rule "a" scales by`}},
+	{"rewrite: {a: scale spend}\npopulation: {cohorts: {a: {share: 50%}, b: {share: 50%}}}\n", []string{`3:14: scale spend: no cohort says spend: want it of one at least, as in spend: 2.5; the others have 1`}},
 	{"rewrite: {a: scale spnd}\npopulation: {cohorts: {a: {share: 50%, spend: 1}, b: {share: 50%}}}\n", []string{
 		`4:40: unknown key "spend": did you mean "spnd"?`,
-		`4:51: b: spnd: missing: want a number, which the rule "a" scales by`,
 	}},
 	{"rewrite: {a: scael spend}\npopulation: {cohorts: {a: {share: 50%, spend: 1}, b: {share: 50%}}}\n", []string{`3:14: a: unknown role "scael": did you mean "scale"?`}},
 	{"rewrite: {a: time x}\n", []string{`3:14: a: time takes nothing behind it, got "x"`}},
@@ -186,5 +185,17 @@ population: {cohorts: {a: {share: 100%, spend: 1}}}
 		if _, err := load(text, c.set); err == nil || err.Error() != c.want {
 			t.Errorf("--set %q:\n got %v\nwant %s", c.set, err, c.want)
 		}
+	}
+}
+
+// A cohort that does not say the number of a scale rule has 1: its values stay.
+func TestACohortWithoutTheNumberHasOne(t *testing.T) {
+	s, err := load("kreplay: 1\ntemplate: t\nrewrite: {a: scale spend}\npopulation: {cohorts: {a: {share: 50%, spend: 2.5}, b: {share: 50%}}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Number{{Name: "spend", Value: Decimal{Digits: 1}}}
+	if diff := cmp.Diff(want, s.Population.Cohorts[1].Numbers); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }

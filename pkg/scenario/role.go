@@ -66,7 +66,7 @@ func dateOf(rest string) (string, error) {
 // scaleName checks what stands behind scale: it becomes a key of every cohort.
 func scaleName(s string) error {
 	if s == "" {
-		return errors.New("want scale NAME, a number that every cohort gives, as in scale spend")
+		return errors.New("want scale NAME, a number that cohorts give, as in scale spend")
 	}
 	if err := name(s, "_-"); err != nil {
 		return err
@@ -93,7 +93,8 @@ func (r *reader) findScales(root *node) {
 	}
 }
 
-// checkScales finds the cohorts that lack a number which a rule needs.
+// checkScales finds the rules that need a number which no cohort has, and gives
+// it as 1 to the cohorts that do not say it: their values stay as captured.
 func (r *reader) checkScales() {
 	for _, rule := range r.s.Rewrite {
 		of, key := rule.Role.Of, "rewrite."+rule.Field
@@ -106,11 +107,19 @@ func (r *reader) checkScales() {
 			}
 			continue
 		}
-		for _, c := range r.s.Population.Cohorts {
+		said := false
+		for i := range r.s.Population.Cohorts {
+			c := &r.s.Population.Cohorts[i]
 			number := "population.cohorts." + c.Name + "." + of
-			if !r.has(number) && r.clean(number) {
-				r.fault(number, c.Pos, fmt.Sprintf("%s: %s: missing: want a number, which the rule %s scales by", c.Name, of, quote(rule.Field)))
+			switch {
+			case r.has(number) || !r.clean(number):
+				said = true
+			case !slices.ContainsFunc(c.Numbers, func(n Number) bool { return n.Name == of }):
+				c.Numbers = append(c.Numbers, Number{Name: of, Value: Decimal{Digits: 1}})
 			}
+		}
+		if !said && r.clean("population.cohorts") {
+			r.fault(key, r.seen[key], fmt.Sprintf("scale %s: no cohort says %s: want it of one at least, as in %s: 2.5; the others have 1", of, of, of))
 		}
 	}
 }

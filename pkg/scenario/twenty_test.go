@@ -22,7 +22,7 @@ func TestEveryKindOfFaultAtOnce(t *testing.T) {
 	want := [][2]int{
 		{2, 7}, {3, 7}, {5, 1}, {7, 10}, // name, seed, an unknown key, a template outside
 		{10, 12}, {11, 3}, {12, 8}, {13, 13}, {15, 9}, {16, 8}, // roles and patterns
-		{18, 10}, {20, 5}, {20, 27}, {21, 5}, {21, 54}, {22, 53}, // users, shares, a template that is none, a missing number, until, a number
+		{18, 10}, {20, 5}, {20, 27}, {21, 54}, {22, 53}, // users, shares, a template that is none, until, a number
 		{23, 16}, {23, 66}, {23, 77}, {23, 91}, // a variable, span, steps without arrivals: steps, speedup
 		{25, 9}, {26, 18}, {27, 19}, {27, 31}, {27, 50}, {27, 66}, {28, 10}, // stream
 		{30, 16}, {30, 44}, {31, 3}, // stages
