@@ -4,5 +4,5 @@ package replay
 
 import "os"
 
-// lock cannot tell: two verifies of one run at a time would disturb each other.
+// lock cannot tell: two verifies, or two pushes, of one run at a time would disturb each other.
 func lock(*os.File) bool { return true }

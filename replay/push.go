@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -69,6 +70,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = p.alone.Close() }()
 	copied, err := startMirror(ctx, cfg.Mirror, cfg.Dir, cfg.Resume)
 	if err != nil {
 		return nil, errors.Join(err, p.ledger.Close(ledger.Stopped))
@@ -110,8 +112,27 @@ func prepare(job *Job, cfg *PushConfig) (*push, error) {
 	if err := job.snapshot(cfg.Dir); err != nil {
 		return nil, err
 	}
-	p.ledger, err = ledger.Create(cfg.Dir, manifest(job, plan, *cfg, started))
-	return p, err
+	if p.ledger, err = ledger.Create(cfg.Dir, manifest(job, plan, *cfg, started)); err != nil {
+		return nil, err
+	}
+	if p.alone, err = alone(cfg.Dir); err != nil {
+		return nil, errors.Join(err, p.ledger.Close(ledger.Stopped))
+	}
+	return p, nil
+}
+
+// alone takes a run directory for one push, until it is closed: two that send the
+// same records at a time would not know of each other's attempts.
+func alone(dir string) (*os.File, error) {
+	f, err := os.Open(filepath.Join(dir, ledger.ManifestFile))
+	if err != nil {
+		return nil, fmt.Errorf("replay: run directory: %w", err)
+	}
+	if !lock(f) {
+		_ = f.Close()
+		return nil, fmt.Errorf("%w: %s: another push is at work on it; wait until it has ended, or end it", ErrGuard, dir)
+	}
+	return f, nil
 }
 
 func manifest(job *Job, plan *generate.Plan, cfg PushConfig, started time.Time) ledger.Manifest {
@@ -140,7 +161,8 @@ type push struct {
 	flows    []*flow // by name
 	of       []int   // of each of the plan's log types; nil: one stream
 	ledger   *ledger.Writer
-	requests int // in flight at most
+	alone    *os.File // held while it lasts
+	requests int      // in flight at most
 	guard    time.Duration
 	paced    bool
 	total    uint64

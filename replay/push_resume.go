@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -25,6 +26,22 @@ func Reopen(dir string, set []string) (*Job, ledger.Manifest, error) {
 
 // again prepares the rest of a run.
 func again(job *Job, cfg *PushConfig) (*push, error) {
+	if _, err := ledger.ReadManifest(cfg.Dir); err != nil {
+		return nil, err
+	}
+	held, err := alone(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	p, err := rest(job, cfg)
+	if err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	p.alone = held
+	return p, nil
+}
+
+func rest(job *Job, cfg *PushConfig) (*push, error) {
 	led, err := ledger.Open(cfg.Dir)
 	if err != nil {
 		return nil, err

@@ -172,6 +172,34 @@ func TestInterruptedAndResumed(t *testing.T) {
 	}
 }
 
+// A run that is still being sent is not resumed: the two would send the same
+// records, and neither would know of the other's attempts.
+func TestOnePushAtATime(t *testing.T) {
+	run, job := filepath.Join(t.TempDir(), "run"), smoke(t, 10)
+	var second error
+	cfg := pushConfig(run, nil, "lake")
+	cfg.Target.Sink = sinkFunc(func(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
+		other := cfg
+		other.Resume = true
+		_, second = replay.Push(ctx, job, other)
+		outs := make([]record.Outcome, len(recs))
+		for i := range outs {
+			outs[i].Fate = record.Acked
+		}
+		return outs, nil
+	})
+	if _, err := replay.Push(t.Context(), job, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(second, replay.ErrGuard) {
+		t.Errorf("resumed meanwhile: %v, want a guard", second)
+	}
+	cfg.Resume = true
+	if _, err := replay.Push(t.Context(), job, cfg); err != nil {
+		t.Errorf("resumed afterwards: %v", err)
+	}
+}
+
 // on_unknown: hold holds in a resumed run too.
 func TestResumeHoldsUnknown(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
