@@ -58,10 +58,12 @@ func (v *verifier) since() time.Time {
 	return began.Add(-clockSkew)
 }
 
-// readErrors names the records that one object of the error stage holds.
-func (v *verifier) readErrors(ctx context.Context, info object.Info) error {
+// readErrors names the records that one object of the error stage holds, and says
+// whether any is of this run, or may be.
+func (v *verifier) readErrors(ctx context.Context, info object.Info) (ours bool, err error) {
 	r := &errorReader{v: v, info: info}
-	return r.read(ctx)
+	err = r.read(ctx)
+	return r.ours, err
 }
 
 // countErrors sums up what was read of the error stage.

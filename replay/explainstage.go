@@ -79,9 +79,6 @@ func (s *search) run(ctx context.Context) error {
 		}
 		s.out.Objects++
 		s.size += uint64(info.Size)
-		if info.Modified.After(s.newest) {
-			s.newest = info.Modified
-		}
 	}
 	stop := watch(ctx, s.cfg.Observe, func() Progress { return Progress{Phase: PhaseVerify, Done: s.read.Load(), Total: s.size} })
 	defer stop()
@@ -111,7 +108,7 @@ func (s *search) stream(ctx context.Context) error {
 	defer func() { _ = closer.Close() }()
 	tip, err := tail.Read(ctx, func(e stream.Entry) error {
 		data := bytes.TrimSuffix(e.Data, []byte("\n"))
-		if row, ok := s.row(data, generate.AsSent, new(generate.Scratch)); ok {
+		if row, ok := s.row(data, generate.AsSent, new(generate.Scratch), new(bool)); ok {
 			row.Object, row.Sequence, row.Modified = e.Stream+"/"+e.Shard, e.Sequence, e.Arrived.UTC()
 			s.keep(row)
 		}
@@ -122,9 +119,14 @@ func (s *search) stream(ctx context.Context) error {
 }
 
 func (s *search) object(ctx context.Context, info object.Info) error {
-	scratch := new(generate.Scratch)
+	scratch, ours := new(generate.Scratch), false
+	defer func() {
+		if ours {
+			s.came(info.Modified)
+		}
+	}()
 	look := func(r lake.Row, reason string) {
-		if row, ok := s.row(r.Data, s.res.Job.formOf(s.out.Name, r), scratch); ok {
+		if row, ok := s.row(r.Data, s.res.Job.formOf(s.out.Name, r), scratch, &ours); ok {
 			row.Reason = reason
 			s.found(info, r, row)
 		}
@@ -133,6 +135,7 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.out.Damaged++
+		ours = true
 		return nil
 	}
 	if s.out.Name == errorStage {
@@ -147,9 +150,21 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 	return err
 }
 
-// row says how a row differs from the record, if it is one of its own.
-func (s *search) row(data []byte, form generate.Form, scratch *generate.Scratch) (row RowLife, ok bool) {
+// came notes when an object came that holds rows of the run, or damage: others' say
+// nothing of whether the stage is quiet.
+func (s *search) came(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at.After(s.newest) {
+		s.newest = at
+	}
+}
+
+// row says how a row differs from the record, if it is one of its own. It sets ours
+// if the row is of the run.
+func (s *search) row(data []byte, form generate.Form, scratch *generate.Scratch, ours *bool) (row RowLife, ok bool) {
 	m := s.rules.Identify(data, form, scratch)
+	*ours = *ours || m.Kind != generate.Foreign
 	if m.Kind != generate.Planned || m.User != s.id.User || m.Event != s.class {
 		return RowLife{}, false
 	}

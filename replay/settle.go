@@ -130,7 +130,7 @@ func (w *waiting) account(ctx context.Context) (more bool, err error) {
 	return false, errors.Join(guard, err)
 }
 
-// wait polls the stages until nothing new has come into any of them for the
+// wait polls the stages until nothing new of the run has come into any of them for the
 // quiet time, counted from the newest object or the end of the push, whichever
 // is later; or until the time to wait has passed.
 func (w *waiting) wait(ctx context.Context) error {

@@ -22,8 +22,10 @@ import (
 
 	"kreplay/pkg/account"
 	"kreplay/pkg/generate"
+	"kreplay/pkg/ledger"
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/s3"
+	"kreplay/pkg/record"
 	"kreplay/pkg/report"
 	"kreplay/replay"
 )
@@ -335,6 +337,68 @@ func TestForbiddenStageIsInconclusive(t *testing.T) {
 	if rep := res.Report(); rep.Verdict != report.Inconclusive || !strings.Contains(rep.Reasons[0], raw.fail.Error()) || res.Stages[0].Tally.Missing != 0 {
 		t.Errorf("%s %q; want inconclusive, and why", rep.Verdict, rep.Reasons)
 	}
+}
+
+// Others write into a shared lake all the time. What they write is no reason to
+// wait; what is of the run, or may be, is.
+func TestOthersObjectsDoNotKeepAStageFromSettling(t *testing.T) {
+	p := pushAcked(t, 2)
+	stranger := rowOfNobody(t, p.run)
+	for name, test := range map[string]struct {
+		row     string
+		settled bool
+	}{
+		"foreign":  {`{"log_type":"login","user_id":"7","note":"another producer's"}`, true},
+		"empty":    {"", true},
+		"stranger": {stranger, false},
+		"planned":  {p.rows[0], false},
+		"damage":   {`{"log_type":`, false},
+	} {
+		raw := p.half(3 * time.Second)
+		for i := range 300 {
+			raw.script = append(raw.script, episode{key: fmt.Sprintf("z%03d", i), data: test.row, from: p.ended.Add(time.Duration(i) * time.Second)})
+		}
+		res, err := p.in(t, 0, replay.VerifyConfig{Quiet: quiet, Max: 2 * time.Minute}, raw, &scripted{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := res.Stages[0]
+		if s.Settled != test.settled || s.Tally.Delivered != 80 {
+			t.Errorf("%s: settled %v, %d delivered; want %v, 80", name, s.Settled, s.Tally.Delivered, test.settled)
+		}
+		if rep := res.Report(); test.settled && (rep.Verdict != report.Pass || len(raw.lists) > 4) {
+			t.Errorf("%s: %s %q after %d listings; want pass after 4 at most", name, rep.Verdict, rep.Reasons, len(raw.lists))
+		}
+	}
+}
+
+// Records that are lost are missing, not in flight, however much others write, and
+// the stage is judged once the run's own rows have been quiet.
+func TestMissingIsSettledInASharedLake(t *testing.T) {
+	p := pushAcked(t, 2)
+	raw := p.half(3 * time.Second)
+	raw.script = raw.script[:1]
+	for i := range 3600 {
+		raw.script = append(raw.script, episode{key: fmt.Sprintf("z%04d", i), data: `{"user_id":"7"}`, from: p.ended.Add(time.Duration(i) * time.Second)})
+	}
+	res, err := p.in(t, 0, replay.VerifyConfig{Quiet: quiet, Max: time.Hour}, raw, &scripted{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := res.Stages[0]; !s.Settled || s.Tally.Missing != 40 || len(raw.lists) > 6 {
+		t.Errorf("settled %v, %d missing after %d listings; want settled, 40, at most 6", s.Settled, s.Tally.Missing, len(raw.lists))
+	}
+}
+
+// rowOfNobody is a row with the run's tag that is no planned record's.
+func rowOfNobody(t *testing.T, run string) string {
+	t.Helper()
+	led, err := ledger.Open(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uuid := record.AppendUUID(nil, record.EncodeUUID(led.Manifest.Tag, 1<<20, 0), record.UUIDForm(4))
+	return fmt.Sprintf(`{"log_type":"login","event_id":"%s"}`, uuid)
 }
 
 // What comes after the stage was judged is neither lost nor a duplicate, and the

@@ -32,8 +32,8 @@ type source interface {
 // news is what a poll found.
 type news struct {
 	asked  time.Time // when the source was asked; what came later is not in the news
-	came   int       // objects read
-	newest time.Time // when the newest came of all that were ever read; zero: nothing was
+	came   int       // objects read that hold anything of the run, or what nobody can tell
+	newest time.Time // when the newest of those came that were ever read; zero: there is none
 	// changed says why what was read is not what is there; all has to be read
 	// again. Empty: it is.
 	changed string
@@ -48,7 +48,10 @@ type objects struct {
 	within []string                     // prefixes of keys that are another stage's
 	window func(now time.Time) []string // prefixes below which rows belong; nil: anywhere
 	pool   chan struct{}                // bounds the objects read at a time, of all stages
-	read   func(context.Context, object.Info) error
+	// read reads an object. ours says that it holds rows of the run, planned or not,
+	// or damage: others write into a shared lake all the time, which says nothing of
+	// whether the run has come.
+	read func(context.Context, object.Info) (ours bool, err error)
 
 	// due, if set, says now and then that what was read is to be saved, which save
 	// does while nothing is read.
@@ -57,7 +60,8 @@ type objects struct {
 
 	seen   lake.Seen
 	torn   bool // an object was read in part: what was read is of no use
-	newest time.Time
+	mu     sync.Mutex
+	newest time.Time // of the objects that were ours
 	wide   bool
 	there  inventory // as of the last poll
 }
@@ -77,6 +81,7 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 	reading, stop := graceful(ctx, within)
 	defer stop()
 	var busy sync.WaitGroup
+	came := 0
 	listing := o.list(within, &there, func(info object.Info) error {
 		fresh, replaced := o.seen.Look(info)
 		switch {
@@ -102,20 +107,25 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 			}
 		}
 		o.seen.Add(info)
-		n.came++
-		if info.Modified.After(o.newest) {
-			o.newest = info.Modified
-		}
 		busy.Add(1)
 		g.Go(func() error {
 			defer func() { <-o.pool; busy.Done() }()
-			return o.read(reading, info)
+			ours, err := o.read(reading, info)
+			if ours {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				came++
+				if info.Modified.After(o.newest) {
+					o.newest = info.Modified
+				}
+			}
+			return err
 		})
 		return nil
 	})
 	err := g.Wait()
 	o.torn = o.torn || err != nil
-	n.newest = o.newest
+	n.came, n.newest = came, o.newest
 	switch {
 	case errors.Is(err, object.ErrReplaced):
 		n.changed = err.Error()

@@ -173,15 +173,15 @@ func (v *verifier) poll(ctx context.Context) error {
 // unread says that the stage could not be read: it proves nothing then (law 5).
 func (v *verifier) unread() bool { return v.stage.Err != nil }
 
-// read counts the rows of one object.
-func (v *verifier) read(ctx context.Context, info object.Info) error {
+// read counts the rows of one object, and says whether any is of the run, or may be.
+func (v *verifier) read(ctx context.Context, info object.Info) (ours bool, err error) {
 	defer v.was(info)
 	if v.stage.Name == errorStage {
 		return v.readErrors(ctx, info)
 	}
-	row, damage := v.rows(ctx, info)
-	_, err := v.res.Job.format(v.stage.Name).Scan(ctx, v.store, info.Key, row, damage)
-	return err
+	row, damage := v.rows(ctx, info, &ours)
+	_, err = v.res.Job.format(v.stage.Name).Scan(ctx, v.store, info.Key, row, damage)
+	return ours, err
 }
 
 // was counts an object that was read, for progress.
@@ -237,13 +237,14 @@ func (s *soFar) store(n SoFar) {
 }
 
 // rows returns what is to be called with each row and unreadable span of an
-// object, one after another.
-func (v *verifier) rows(ctx context.Context, info object.Info) (row func(lake.Row) error, damage func(lake.Damage) error) {
+// object, one after another. They set ours when any is of the run, or may be.
+func (v *verifier) rows(ctx context.Context, info object.Info, ours *bool) (row func(lake.Row) error, damage func(lake.Damage) error) {
 	scratch := &generate.Scratch{Causes: v.cause}
 	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, v.since(), info.Modified.Add(clockSkew))
 	row = func(r lake.Row) error {
 		m := v.rules.Identify(r.Data, v.res.Job.formOf(v.stage.Name, r), scratch)
 		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset, At: info.Modified.UnixMilli()})
+		*ours = *ours || m.Kind != generate.Foreign
 		if m.Kind != generate.Planned {
 			return nil
 		}
@@ -259,6 +260,7 @@ func (v *verifier) rows(ctx context.Context, info object.Info) (row func(lake.Ro
 		return v.ask.feed(m, r.Data)
 	}
 	damage = func(d lake.Damage) error {
+		*ours = true
 		v.acc.Damage()
 		return v.found.add(damaged(d))
 	}
