@@ -19,14 +19,13 @@ import (
 // search reads a stage for one record.
 type search struct {
 	*explainer
-	store       object.Store
-	place       partition
-	partitioned bool
-	rules       *generate.Comparer
-	class       uint32    // the first event of the record's class in this stage
-	newest      time.Time // object, or the end of the push
-	size        uint64
-	read        atomic.Uint64
+	store  object.Store
+	place  *partition // nil: anywhere
+	rules  *generate.Comparer
+	class  uint32    // the first event of the record's class in this stage
+	newest time.Time // object, or the end of the push
+	size   uint64
+	read   atomic.Uint64
 
 	mu  sync.Mutex
 	out StageLife
@@ -38,9 +37,7 @@ func (e *explainer) stage(ctx context.Context, name, path string) (StageLife, er
 	s.rules = e.res.rules(name)
 	s.class = s.rules.Class(e.id.User, e.id.Event)
 	s.out.Alike = s.rules.Multiplicity(e.id.User, s.class)
-	if p := e.res.Job.partition(name); p != "" {
-		s.partitioned, s.place = true, newPartition(p)
-	}
+	s.place = e.res.place(name)
 	read := s.run
 	if name == streamStage {
 		read = s.stream
@@ -177,7 +174,7 @@ func (s *search) row(data []byte, form generate.Form, scratch *generate.Scratch,
 
 func (s *search) found(info object.Info, r lake.Row, row RowLife) {
 	row.Object, row.Offset, row.Modified = r.Object, r.Offset, info.Modified.UTC()
-	row.Misplaced = s.partitioned && !s.place.holds(info.Key, s.began(), info.Modified.Add(clockSkew))
+	row.Misplaced = s.place.spot(info.Key, s.res.Ledger.Manifest.Started, info.Modified).wrong(s.id.User, s.class) != ""
 	s.keep(row)
 }
 

@@ -58,6 +58,7 @@ func Check(fsys fs.FS, name string, set []string) (*Job, error) {
 		for _, s := range sc.Stages {
 			faults = append(faults, template.Ignored(s, sc.Rewrite, templates...)...)
 		}
+		faults = append(faults, badKeys(sc.Stages, templates)...)
 	}
 	faults = append(faults, badStreams(sc.Stream, templates)...)
 	if err := faults.Err(); err != nil {

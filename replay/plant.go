@@ -39,6 +39,7 @@ type plantings struct {
 	moved   map[string]string          // key as delivered → as it will be
 	faults  []planted
 	planned map[string]int // by object: rows of planned records more
+	away    map[string]int // of those, the misplaced ones
 	delta   int            // rows more
 	foreign int
 }
@@ -111,7 +112,7 @@ func (s standing) change(c class, intact, mutated int) effects {
 
 // plant decides what goes wrong where.
 func (t *trial) plant(objects []*sampled, pool []candidate, wanted map[class]*standing) (*plantings, error) {
-	p := &plantings{rows: map[string]map[int64]*edit{}, cut: map[string]int64{}, moved: map[string]string{}, planned: map[string]int{}}
+	p := &plantings{rows: map[string]map[int64]*edit{}, cut: map[string]int64{}, moved: map[string]string{}, planned: map[string]int{}, away: map[string]int{}}
 	t.dice.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
 	order := slices.Clone(objects)
 	t.dice.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
@@ -142,7 +143,9 @@ func (t *trial) truncate(p *plantings, order []*sampled, pool []candidate, wante
 		}
 		fewer := map[class][2]int{}
 		touched := map[class]bool{}
+		away := 0
 		for _, r := range lost {
+			away += r.away
 			n := fewer[r.class]
 			if r.intact {
 				n[0]--
@@ -161,6 +164,7 @@ func (t *trial) truncate(p *plantings, order []*sampled, pool []candidate, wante
 		p.faults = append(p.faults, planted{fault: faultTruncate, n: 1, want: want, lost: k})
 		p.delta -= k
 		p.planned[o.Key] -= k
+		p.away[o.Key] -= away
 		return slices.DeleteFunc(slices.Clone(pool), func(c candidate) bool {
 			return touched[c.class] || c.object == o.Key && c.offset >= lost[0].offset
 		})
@@ -175,8 +179,8 @@ func (t *trial) move(p *plantings, order []*sampled) {
 		return
 	}
 	for _, o := range order {
-		if o.planned > 0 && !o.misplaced {
-			p.moved[o.Key] = t.elsewhere(o.Key)
+		if to, ok := t.elsewhere(o); ok && o.planned > 0 && o.misplaced == 0 {
+			p.moved[o.Key] = to
 			return
 		}
 	}
@@ -226,6 +230,7 @@ func (t *trial) row(p *plantings, fault string, c candidate, s *standing) bool {
 	}
 	p.delta += delta
 	p.planned[c.object] += delta
+	p.away[c.object] += delta * c.away
 	p.faults = append(p.faults, planted{fault: fault, n: 1, want: want})
 	return true
 }
@@ -293,8 +298,8 @@ func (p *plantings) settle(o *sampled) {
 	switch {
 	case p.moved[o.Key] != "" && o.planned+n > 0:
 		p.faults = append(p.faults, planted{fault: faultMove, n: 1, want: effects{misplaced: o.planned + n}})
-	case o.misplaced:
-		p.faults = append(p.faults, planted{want: effects{misplaced: n}})
+	case o.misplaced > 0:
+		p.faults = append(p.faults, planted{want: effects{misplaced: p.away[o.Key]}})
 	}
 	if p.anew(o.Key) {
 		p.faults = append(p.faults, planted{want: effects{{kind: account.KindDamaged, object: o.Key}: -o.damaged}})

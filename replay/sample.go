@@ -143,7 +143,7 @@ type sampled struct {
 	object.Info
 	rows, planned int
 	damaged       int   // unreadable spans
-	misplaced     bool  // its planned rows are, as it lies
+	misplaced     int   // of its planned rows, as it lies
 	tail          []tip // its last rows, at most maxTail
 }
 
@@ -153,6 +153,7 @@ type tip struct {
 	offset int64
 	mine   bool // a record whose ledger is there
 	intact bool
+	away   int // 1: it is misplaced
 }
 
 const maxTail = 3
@@ -163,38 +164,43 @@ type candidate struct {
 	object string
 	offset int64
 	data   []byte
+	away   int // 1: it is misplaced
 }
 
 // survey looks at the sample and draws candidates, all rows equally likely.
 func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidate, err error) {
 	scratch := new(generate.Scratch)
-	began := t.res.Ledger.Manifest.Started.Add(-clockSkew)
+	var lies *spot
 	most, seen := 16*t.cfg.Faults, 0
 	err = t.eachRow(ctx, cleanDir, func(info object.Info) {
-		o := &sampled{Info: info}
-		o.misplaced = t.stage.Partitioned && !t.place.holds(info.Key, began, info.Modified.Add(clockSkew))
-		objects = append(objects, o)
+		lies = t.place.spot(info.Key, t.res.Ledger.Manifest.Started, info.Modified)
+		objects = append(objects, &sampled{Info: info})
 	}, func(r lake.Row) error {
 		o := objects[len(objects)-1]
 		m := t.rules.Identify(r.Data, t.res.Job.formOf(t.stage.Name, r), scratch)
 		mine := m.Kind == generate.Planned && t.res.Ledger.of(t.res.Plan, m.User) != nil
 		o.rows++
+		away := 0
 		if m.Kind == generate.Planned {
 			o.planned++
+			if lies.wrong(m.User, m.Event) != "" {
+				away = 1
+			}
+			o.misplaced += away
 		}
 		if len(o.tail) == maxTail {
 			o.tail = slices.Delete(o.tail, 0, 1)
 		}
 		at := class{m.User, m.Event}
-		o.tail = append(o.tail, tip{at, r.Offset, mine, m.Intact})
+		o.tail = append(o.tail, tip{at, r.Offset, mine, m.Intact, away})
 		if !mine || !m.Intact {
 			return nil
 		}
 		seen++
 		if len(pool) < most {
-			pool = append(pool, candidate{at, r.Object, r.Offset, bytes.Clone(r.Data)})
+			pool = append(pool, candidate{at, r.Object, r.Offset, bytes.Clone(r.Data), away})
 		} else if i := t.dice.IntN(seen); i < most {
-			pool[i] = candidate{at, r.Object, r.Offset, bytes.Clone(r.Data)}
+			pool[i] = candidate{at, r.Object, r.Offset, bytes.Clone(r.Data), away}
 		}
 		return nil
 	}, func(lake.Damage) error {
@@ -269,11 +275,13 @@ func (t *trial) count(ctx context.Context, wanted map[class]*standing) error {
 }
 
 // elsewhere is a key of the stage where no object of the run belongs: in a folder
-// of another year, or in one that no pattern names.
-func (t *trial) elsewhere(key string) string {
+// of another year, or in one that no pattern names. false: it may lie anywhere.
+func (t *trial) elsewhere(o *sampled) (key string, ok bool) {
 	folder := "kreplay-elsewhere"
-	if strings.Contains(t.place.pattern, "yyyy") {
-		folder = strings.Trim(t.place.at(t.res.Ledger.Manifest.Started.AddDate(-30, 0, 0)), "/")
+	if t.place.bounded() {
+		folder = strings.Trim(t.place.at(t.res.Ledger.Manifest.Started.AddDate(-30, 0, 0), slices.Repeat([]string{"elsewhere"}, len(t.place.keys))), "/")
 	}
-	return folder + "/" + path.Base(key)
+	key = folder + "/" + path.Base(o.Key)
+	began := t.res.Ledger.Manifest.Started
+	return key, t.place.spot(key, began, o.Modified).look(nil) != ""
 }

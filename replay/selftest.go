@@ -115,7 +115,7 @@ type trial struct {
 	cfg   SelfTestConfig
 	res   *Result
 	stage Stage
-	place partition
+	place *partition // nil: anywhere
 	rules *generate.Comparer
 	dice  *rand.Rand
 	temp  string // holds clean, doctored and the lists of differences
@@ -143,11 +143,9 @@ func proveStage(ctx context.Context, cfg SelfTestConfig, res *Result, s Stage) (
 func newTrial(cfg SelfTestConfig, res *Result, s Stage, temp string) *trial {
 	t := &trial{
 		cfg: cfg, res: res, stage: s, temp: temp, rules: res.rules(s.Name),
-		dice: rand.New(rand.NewPCG(cfg.Seed, 0x73656c6674657374)), proof: StageProof{Name: s.Name, Path: s.Path},
+		place: res.place(s.Name), dice: rand.New(rand.NewPCG(cfg.Seed, 0x73656c6674657374)), proof: StageProof{Name: s.Name, Path: s.Path},
 	}
-	if p := res.Job.partition(s.Name); p != "" {
-		t.stage.Partitioned, t.place = true, newPartition(p)
-	}
+	t.stage.Partitioned = t.place != nil
 	return t
 }
 

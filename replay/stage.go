@@ -30,7 +30,7 @@ type verifier struct {
 
 	rules *generate.Comparer
 	cause *generate.Causes // of what was read so far
-	place partition
+	place *partition       // nil: anywhere
 	found *findings
 	ask   *inquiry // nil: nobody asks this stage
 
@@ -67,9 +67,8 @@ type lateness struct {
 // open opens a stage; one that cannot be opened is the stage's error.
 func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 	v := &verifier{cfg: w.cfg, res: w.res, stage: Stage{Name: name, Path: w.paths[name]}, rules: w.res.rules(name)}
-	if p := w.res.Job.partition(name); p != "" {
-		v.stage.Partitioned, v.place = true, newPartition(p)
-	}
+	v.place = w.res.place(name)
+	v.stage.Partitioned = v.place != nil
 	if name == streamStage {
 		v.source, v.stage.Err = v.tailed(ctx)
 	} else {
@@ -97,7 +96,7 @@ func (w *waiting) objects(ctx context.Context, v *verifier) (*objects, error) {
 	}
 	v.store = store
 	o := &objects{store: store, closer: closer, since: v.since(), within: within(w.paths, v.stage.Name), pool: w.pool, read: v.read}
-	if v.stage.Partitioned && !w.cfg.Everywhere {
+	if v.place.bounded() && !w.cfg.Everywhere {
 		o.window = func(now time.Time) []string { return v.place.prefixes(w.res.Ledger.Manifest.Started, now) }
 	}
 	if w.keep {
@@ -240,7 +239,7 @@ func (s *soFar) store(n SoFar) {
 // object, one after another. They set ours when any is of the run, or may be.
 func (v *verifier) rows(ctx context.Context, info object.Info, ours *bool) (row func(lake.Row) error, damage func(lake.Damage) error) {
 	scratch := &generate.Scratch{Causes: v.cause}
-	misplaced := v.stage.Partitioned && !v.place.holds(info.Key, v.since(), info.Modified.Add(clockSkew))
+	spot := v.place.spot(info.Key, v.res.Ledger.Manifest.Started, info.Modified)
 	row = func(r lake.Row) error {
 		m := v.rules.Identify(r.Data, v.res.Job.formOf(v.stage.Name, r), scratch)
 		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset, At: info.Modified.UnixMilli()})
@@ -249,8 +248,8 @@ func (v *verifier) rows(ctx context.Context, info object.Info, ours *bool) (row 
 			return nil
 		}
 		v.soFar.add(m.Intact, extra)
-		if misplaced {
-			if err := v.misplaced(m, r); err != nil {
+		if why := spot.wrong(m.User, m.Event); why != "" {
+			if err := v.misplaced(m, r, why); err != nil {
 				return err
 			}
 		}
@@ -277,12 +276,11 @@ func damaged(d lake.Damage) account.Difference {
 }
 
 // misplaced names a row that lies where nothing of this run belongs.
-func (v *verifier) misplaced(m generate.Match, r lake.Row) error {
+func (v *verifier) misplaced(m generate.Match, r lake.Row, why string) error {
 	v.away.Add(1)
 	id := v.res.Plan.ID(m.User, m.Event)
 	return v.found.add(account.Difference{
-		Kind: account.KindMisplaced, ID: id, LogType: v.res.Plan.LogType(id), Object: r.Object, Offset: r.Offset,
-		Detail: "no folder of " + v.place.pattern + " while the run was on",
+		Kind: account.KindMisplaced, ID: id, LogType: v.res.Plan.LogType(id), Object: r.Object, Offset: r.Offset, Detail: why,
 	})
 }
 

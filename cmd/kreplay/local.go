@@ -41,6 +41,8 @@ const keepAll = 1 << 50
 type embeddedTarget struct {
 	listen, lake string
 	prefix       string // below the lake; empty: as Firehose's own
+	zone         *time.Location
+	keys         map[string]string // of the prefix: their fields
 	buckets      []string
 	streams      []local.StreamSpec
 	keep         bool   // all that was delivered, for the stage stream
@@ -54,7 +56,7 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	}
 	faults.Of = int(min(to.records, math.MaxInt32))
 	cfg := local.Config{
-		Streams: to.streams, Lake: to.lake, Prefix: to.prefix, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Compression: e.compression, Faults: faults,
+		Streams: to.streams, Lake: to.lake, Prefix: to.prefix, TimeZone: to.zone, Keys: to.keys, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Compression: e.compression, Faults: faults,
 	}
 	switch e.format {
 	case "csv", "parquet":

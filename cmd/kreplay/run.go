@@ -187,7 +187,10 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 	if err != nil {
 		return err
 	}
-	to := embeddedTarget{listen: "127.0.0.1:0", lake: lake, prefix: rawPartition(job), records: plan.Total(), keep: readsBack(job)}
+	to := embeddedTarget{listen: "127.0.0.1:0", lake: lake, records: plan.Total(), keep: readsBack(job)}
+	if err := to.partition(job); err != nil {
+		return err
+	}
 	for _, n := range names {
 		to.streams = append(to.streams, local.StreamSpec{Name: n, Shards: localShards, Tags: map[string]string{allowTag: "true"}})
 	}
@@ -229,15 +232,22 @@ func readsBack(job *replay.Job) bool {
 	return slices.ContainsFunc(job.Scenario.Stages, func(s scenario.Stage) bool { return s.Name == "stream" })
 }
 
-// rawPartition is the prefix at which the embedded deliverer is to write, so
-// that records lie where the scenario says they belong.
-func rawPartition(job *replay.Job) string {
+// partition tells the embedded deliverer where to write, so that records lie where
+// the scenario says they belong.
+func (to *embeddedTarget) partition(job *replay.Job) error {
 	for _, s := range job.Scenario.Stages {
-		if s.Name == "raw" && s.Partition != "" {
-			return strings.TrimSuffix(s.Partition, "/") + "/"
+		if s.Name != "raw" || s.Partition == "" {
+			continue
+		}
+		if unnamed := s.Unnamed(); len(unnamed) > 0 {
+			return usagef("--local: the embedded pipeline partitions by fields of records: name the field of %s in stages.raw.keys", strings.Join(unnamed, ", "))
+		}
+		to.prefix, to.zone, to.keys = strings.TrimSuffix(s.Partition, "/")+"/", s.Zone(), map[string]string{}
+		for _, k := range s.Keys {
+			to.keys[k.Name] = k.Field
 		}
 	}
-	return ""
+	return nil
 }
 
 // listenLoopback refuses any other address: what is served has no authentication.

@@ -91,6 +91,9 @@ func stages(w io.Writer, job *replay.Job, plan *generate.Plan) error {
 		if s.Name == "dlq" {
 			continue
 		}
+		if _, err := io.WriteString(w, folders(s)); err != nil {
+			return err
+		}
 		text := ""
 		if len(s.Ignore) > 0 {
 			var fields []string
@@ -110,6 +113,21 @@ func stages(w io.Writer, job *replay.Job, plan *generate.Plan) error {
 		}
 	}
 	return nil
+}
+
+// folders says where the rows of a stage belong, where more than UTC decides it.
+func folders(s scenario.Stage) string {
+	if s.TimeZone == "" && len(s.Keys)+len(s.Unnamed()) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("stage %s: rows belong below %s, times in %v\n", s.Name, s.Partition, s.Zone())
+	for _, k := range s.Keys {
+		text += fmt.Sprintf("stage %s: %s is the value of field %s\n", s.Name, k.Name, k.Field)
+	}
+	for _, name := range s.Unnamed() {
+		text += fmt.Sprintf("stage %s: %s may have any value: stages.%s.keys.%s does not say which field it is\n", s.Name, name, s.Name, name)
+	}
+	return text
 }
 
 func (a *app) scenarioShow() *cobra.Command {

@@ -57,8 +57,13 @@ type Config struct {
 
 	Buckets []string // of S3, there from the start, beside the lake's; clients may make more
 
-	Lake           string        // folder to deliver to, made when missing, or s3://bucket/prefix in the S3 served here; "": no deliverer
-	Prefix         string        // as Firehose: without a timestamp expression !{timestamp:yyyy/MM/dd/HH/} is appended
+	Lake     string         // folder to deliver to, made when missing, or s3://bucket/prefix in the S3 served here; "": no deliverer
+	Prefix   string         // as Firehose: without a timestamp expression !{timestamp:yyyy/MM/dd/HH/} is appended
+	TimeZone *time.Location // of the times in prefixes and in the names of objects, as CustomTimeZone of Firehose; nil: UTC
+	// Keys say of each !{partitionKeyFromQuery:NAME} of Prefix, or FromLambda, which
+	// field of a record, by its dotted path, gives its value: what has another one
+	// goes into another object. A record without one goes to the error records.
+	Keys           map[string]string
 	ErrorPrefix    string        // of objects with error records, as Firehose's ErrorOutputPrefix; "": errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH/}
 	BufferBytes    int           // data bytes from which on an object is written, 0: 5 MiB
 	BufferInterval time.Duration // age of the oldest buffered record at which an object is written, 0: 300 s
@@ -77,10 +82,7 @@ type Config struct {
 	Faults    Faults
 }
 
-var (
-	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
-	expression = regexp.MustCompile(`!\{timestamp:([^{}]*)\}`)
-)
+var streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 
 // ready returns c with its defaults filled in, or all that is wrong with it.
 func (c Config) ready() (Config, error) {
@@ -117,14 +119,17 @@ func (c Config) ready() (Config, error) {
 	c.BufferInterval = or(c.BufferInterval, defaultInterval)
 	c.Retain = or(c.Retain, defaultRetain)
 	c.IteratorLife = or(c.IteratorLife, tokenLife)
-	if !expression.MatchString(c.Prefix) {
+	if c.TimeZone == nil {
+		c.TimeZone = time.UTC
+	}
+	if !strings.Contains(c.Prefix, "!{timestamp:") && len(keysOf(c.Prefix)) == 0 {
 		c.Prefix += "!{timestamp:yyyy/MM/dd/HH/}"
 	}
 	if c.ErrorPrefix == "" {
 		c.ErrorPrefix = "errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH/}"
 	}
-	if p := expandPrefix(c.Prefix, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
-		fault("prefix %q: only !{timestamp:} expressions and paths inside the lake", c.Prefix)
+	if err := c.checkPrefix(); err != nil {
+		fault("%w", err)
 	}
 	if p := errorPrefix(c.ErrorPrefix, conversionFailed, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
 		fault("error prefix %q: only !{timestamp:} and !{firehose:error-output-type} expressions and paths inside the lake", c.ErrorPrefix)
@@ -175,12 +180,4 @@ func or[T int | int64 | time.Duration](v, fallback T) T {
 		return fallback
 	}
 	return v
-}
-
-// expandPrefix evaluates the timestamp expressions of prefix at t, in UTC.
-func expandPrefix(prefix string, t time.Time) string {
-	pattern := strings.NewReplacer("yyyy", "2006", "MM", "01", "dd", "02", "HH", "15", "mm", "04", "ss", "05")
-	return expression.ReplaceAllStringFunc(prefix, func(e string) string {
-		return t.UTC().Format(pattern.Replace(expression.FindStringSubmatch(e)[1]))
-	})
 }

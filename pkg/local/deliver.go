@@ -34,7 +34,6 @@ type draft struct {
 	stored      []byte
 	errors      rejects
 	unconverted rejects
-	records     int
 	planted     []Planted
 }
 
@@ -109,15 +108,18 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 		return false, nil
 	}
 	if s.draft == nil {
-		recs := s.due(p, time.Now(), last)
-		if recs == nil {
-			return false, nil
+		if len(s.shares) == 0 {
+			recs := s.due(p, time.Now(), last)
+			if recs == nil {
+				return false, nil
+			}
+			s.shares, s.dealt = p.cfg.split(recs), len(recs)
 		}
-		d, err := p.press.draft(p, s.name, recs)
+		d, err := p.press.draft(p, s.name, s.shares[0])
 		if err != nil {
 			return false, err
 		}
-		s.draft = d
+		s.draft, s.shares = d, s.shares[1:]
 	}
 	d := s.draft
 	if err := p.place(d); err != nil {
@@ -130,7 +132,9 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 	p.plan.mu.Lock()
 	p.plan.planted = append(p.plan.planted, d.planted...)
 	p.plan.mu.Unlock()
-	s.delivered(p, d.records)
+	if len(s.shares) == 0 {
+		s.delivered(p, s.dealt)
+	}
 	return true, nil
 }
 
@@ -151,10 +155,10 @@ func (p *Pipeline) place(d *draft) error {
 }
 
 // objectKey names an object as Firehose does: prefix, then
-// stream-version-yyyy-MM-dd-HH-mm-ss-uuid, by the arrival of the oldest record, in UTC.
-func (c Config) objectKey(stream string, oldest int64) string {
-	at := time.UnixMilli(oldest).UTC()
-	key := keyOf(expandPrefix(c.Prefix, at), stream, at)
+// stream-version-yyyy-MM-dd-HH-mm-ss-uuid, by the arrival of the oldest record, in the zone of prefixes.
+func (c Config) objectKey(stream string, oldest int64, values ...string) string {
+	at := time.UnixMilli(oldest).In(c.TimeZone)
+	key := keyOf(expandPrefix(c.Prefix, at, values...), stream, at)
 	switch c.Format {
 	case Parquet:
 		return key + ".parquet"
@@ -168,13 +172,19 @@ func keyOf(prefix, stream string, at time.Time) string {
 	return fmt.Sprintf("%s%s-1-%s-%s", prefix, stream, at.Format("2006-01-02-15-04-05"), uuid.NewString())
 }
 
-// draft makes an object of recs, faults included. Its bytes are valid until the next one.
-func (o *press) draft(p *Pipeline, stream string, recs []rec) (*draft, error) {
+// draft makes an object of records, faults included. Its bytes are valid until the next one.
+func (o *press) draft(p *Pipeline, stream string, s share) (*draft, error) {
 	p.plan.mu.Lock()
 	defer p.plan.mu.Unlock()
-	d := &draft{key: p.cfg.objectKey(stream, recs[0].at), records: len(recs)}
+	recs := s.recs
+	d := &draft{}
+	if d.errors.key = p.cfg.errorKey(processingFailed, stream, recs[0].at); s.err != nil {
+		d.errors.stored = unkeyed(s)
+		return d, nil
+	}
+	d.key = p.cfg.objectKey(stream, recs[0].at, s.values...)
 	kinds := o.lay(p, recs)
-	d.errors = rejects{p.cfg.errorKey(processingFailed, stream, recs[0].at), o.errors}
+	d.errors.stored = o.errors
 	d.unconverted.key = p.cfg.errorKey(conversionFailed, stream, recs[0].at)
 	var unfit map[int]bool // records that are no JSON, of a lake of another format
 	var err error

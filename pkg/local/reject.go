@@ -2,6 +2,7 @@ package local
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -21,6 +22,10 @@ const RejectedCode = "Lambda.FunctionError"
 // format of the lake.
 const UnconvertedCode = "DataFormatConversion.ParseError"
 
+// UnkeyedCode is the error code of records in which a key of the prefix has no
+// value (its name is from memory).
+const UnkeyedCode = "DynamicPartitioning.MetadataExtractionFailed"
+
 // Types of errors are what !{firehose:error-output-type} becomes (s3-prefixes).
 const (
 	processingFailed = "processing-failed"
@@ -30,15 +35,20 @@ const (
 // appendError appends the error record of r, a line of JSON as Firehose writes
 // it for a transform that failed (data-transformation).
 func appendError(dst []byte, r rec) []byte {
-	dst = fmt.Appendf(dst, `{"attemptsMade":4,"arrivalTimestamp":%d,"errorCode":"%s","errorMessage":"planted: the function gave this record up",`+
-		`"attemptEndingTimestamp":%d,"rawData":"`, r.at, RejectedCode, r.at)
+	return appendFailure(dst, r, RejectedCode, "planted: the function gave this record up")
+}
+
+func appendFailure(dst []byte, r rec, code, message string) []byte {
+	text, _ := json.Marshal(message) // of a text, never fails
+	dst = fmt.Appendf(dst, `{"attemptsMade":4,"arrivalTimestamp":%d,"errorCode":"%s","errorMessage":%s,`+
+		`"attemptEndingTimestamp":%d,"rawData":"`, r.at, code, text, r.at)
 	dst = appendBase64(dst, r.data())
 	return append(dst, "\",\"lambdaArn\":\"arn:aws:lambda:us-east-1:000000000000:function:local:$LATEST\"}\n"...)
 }
 
-// errorKey names an object of error records, by the arrival of the oldest record of the buffer, in UTC.
+// errorKey names an object of error records, by the arrival of the oldest record of the buffer, in the zone of prefixes.
 func (c Config) errorKey(errorType, stream string, oldest int64) string {
-	at := time.UnixMilli(oldest).UTC()
+	at := time.UnixMilli(oldest).In(c.TimeZone)
 	return keyOf(errorPrefix(c.ErrorPrefix, errorType, at), stream, at)
 }
 

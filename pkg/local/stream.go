@@ -54,7 +54,10 @@ type stream struct {
 	kept     int64     // bytes of requests
 	horizon  uint64    // records below are forgotten
 
-	draft *draft // guarded by Pipeline.delivery
+	// Guarded by Pipeline.delivery. Records are delivered when no share of theirs is left.
+	draft  *draft
+	shares []share // not drafted yet
+	dealt  int     // records in all shares of one deal
 }
 
 func (c Config) newStream(spec StreamSpec, now time.Time) *stream {

@@ -117,6 +117,13 @@ func drawScenario(t *rapid.T) *Scenario {
 		Settle: Settle{1, 1, true},
 		Expect: Expect{Delivery: Delivery{number.Draw(t, "a"), number.Draw(t, "b"), number.Draw(t, "c"), number.Draw(t, "d"), number.Draw(t, "e"), number.Draw(t, "f"), time.Duration(rapid.IntRange(1, 1e6).Draw(t, "lag")) * time.Millisecond}},
 	}
+	if raw := &s.Stages[0]; strings.Contains(raw.Partition, "timestamp") {
+		raw.TimeZone = rapid.SampledFrom([]string{"", "Asia/Tokyo", "-03:30"}).Draw(t, "zone")
+		if rapid.Bool().Draw(t, "keyed") {
+			raw.Partition += "c=!{partitionKeyFromQuery:country}/"
+			raw.Keys = []PartitionKey{{Name: "country", Field: word.Draw(t, "field")}}
+		}
+	}
 	pattern := rapid.OneOf(word, rapid.StringMatching(`[*][a-z]{1,3}`), rapid.StringMatching(`\{[a-z]{1,3},[a-z*.]*[a-z]\}x`).Filter(func(p string) bool { return !strings.Contains(p, "..") }))
 	for _, p := range rapid.SliceOfNDistinct(pattern, 0, 5, rapid.ID).Draw(t, "rewrite") {
 		s.Rewrite = append(s.Rewrite, Rule{Field: p, Role: drawRole(t)})
@@ -273,6 +280,12 @@ func write(s *Scenario) string {
 		if st.Partition != "" {
 			p(", partition: %q", st.Partition)
 		}
+		if st.TimeZone != "" {
+			p(", time_zone: %q", st.TimeZone)
+		}
+		for _, k := range st.Keys {
+			p(", keys: { %q: %q }", k.Name, k.Field)
+		}
 		if st.Empty {
 			p(", expect: empty")
 		}
@@ -349,6 +362,9 @@ func strip(s *Scenario) {
 	}
 	for i := range s.Stages {
 		s.Stages[i].Pos = Pos{}
+		for j := range s.Stages[i].Keys {
+			s.Stages[i].Keys[j].Pos = Pos{}
+		}
 	}
 	for i := range s.Expect.Queries {
 		q := &s.Expect.Queries[i]

@@ -146,13 +146,15 @@ type Limits struct {
 
 // A Stage is a place the pipeline delivers to.
 type Stage struct {
-	Name, Path string // stream has no path
-	Share      Share  // of stream: how much of what a shard gives to all its consumers is used to read it back; 0: half
-	Partition  string // where under Path a record belongs by its time, such as !{timestamp:yyyy/MM/dd/HH}; empty: anywhere
-	CSV        bool   // rows are CSV; otherwise the content tells
-	Payload    string // field of a row that holds the record, where a transform wraps it, as a dotted path; empty: the row is the record
-	Base64     bool   // the payload is in base64
-	Empty      bool   // it is expected to hold nothing of this run
+	Name, Path string         // stream has no path
+	Share      Share          // of stream: how much of what a shard gives to all its consumers is used to read it back; 0: half
+	Partition  string         // where under Path a record belongs, such as !{timestamp:yyyy/MM/dd/HH}; empty: anywhere; see Parts
+	TimeZone   string         // of the times in Partition; empty: UTC; see Zone
+	Keys       []PartitionKey // where keys in Partition come from
+	CSV        bool           // rows are CSV; otherwise the content tells
+	Payload    string         // field of a row that holds the record, where a transform wraps it, as a dotted path; empty: the row is the record
+	Base64     bool           // the payload is in base64
+	Empty      bool           // it is expected to hold nothing of this run
 	Compare    Compare
 	Ignore     []Pattern // fields that are left out of the comparison
 	Pos        Pos       // of the name

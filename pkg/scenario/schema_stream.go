@@ -39,8 +39,13 @@ var stages = field{key: "stages", doc: "where records are looked for, in the ord
 	each: &field{kind: section, fields: []field{
 		{key: "path", doc: "directory, file or s3://bucket/prefix with what was delivered", form: "a directory, a file or s3://bucket/prefix", required: true,
 			take: store(stagePath, func(s *draft) *string { return &last(s.Stages).Path })},
-		{key: "partition", doc: "folder below path where a record belongs by its time; without it, anywhere", form: "such as !{timestamp:yyyy/MM/dd/HH}",
+		{key: "partition", doc: "folder below path where a record belongs by its time and its values; without it, anywhere. As a prefix of Firehose: " +
+			"!{timestamp:FORMAT} with yyyy, yy, MM, dd, DDD, HH, mm and 'text', !{partitionKeyFromQuery:NAME}, !{partitionKeyFromLambda:NAME}, !{firehose:random-string}",
+			form: "such as !{timestamp:yyyy/MM/dd/HH} or country=!{partitionKeyFromQuery:country}/dt=!{timestamp:yyyy-MM-dd}/",
 			take: store(partition, func(s *draft) *string { return &last(s.Stages).Partition })},
+		{key: "time_zone", doc: "of the times in partition, as CustomTimeZone of Firehose; without it, UTC", form: "a time zone such as Asia/Tokyo or an offset such as +09:00", take: takeTimeZone},
+		{key: "keys", doc: "field of the record that gives a key in partition its value; a key without one may have any", kind: named, filled: true, open: openKey,
+			each: &field{form: "a dotted path such as country or data.country", take: takeKeyField}},
 		{key: "format", doc: "how rows are written: JSON or Parquet, by content, or CSV with names in its first line", form: "auto or csv", json: `{"enum":["auto","csv"]}`, def: "auto",
 			take: takeFormat},
 		{key: "payload", doc: "field of a row that holds the record, where a transform wraps it", form: "a dotted path such as data.record", take: takePayload},

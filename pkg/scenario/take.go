@@ -266,29 +266,3 @@ func takeEmpty(s *draft, n node) error {
 	st.Empty = true
 	return nil
 }
-
-var (
-	expression = regexp.MustCompile(`!\{([^}]*)\}?`)
-	// timestamp is what of Java's DateTimeFormatter a partition by time needs.
-	timestamp = regexp.MustCompile(`^timestamp:(yyyy|MM|dd|HH|mm|'[^']*'|[-/_.=])+$`)
-)
-
-// partition reads a prefix as Firehose has it.
-func partition(n node) (string, error) {
-	p, err := plainText(n)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range expression.FindAllStringSubmatch(p, -1) {
-		if !strings.HasSuffix(e[0], "}") {
-			return "", fmt.Errorf(`%s: "!{" is not closed by "}"`, quote(p))
-		}
-		if !timestamp.MatchString(e[1]) {
-			return "", fmt.Errorf("%s: want !{timestamp:FORMAT} with yyyy, MM, dd, HH, mm, 'text' and any of -/_.= in it, got !{%s}", quote(p), e[1])
-		}
-	}
-	if strings.ContainsFunc(p, func(r rune) bool { return r < ' ' }) {
-		err = fmt.Errorf("%s: want a path without control characters", quote(p))
-	}
-	return p, err
-}

@@ -42,6 +42,10 @@ func zone(n node) (*time.Location, error) {
 	if err != nil {
 		return nil, err
 	}
+	return location(name)
+}
+
+func location(name string) (*time.Location, error) {
 	if t, err := time.Parse("-07:00", name); err == nil {
 		_, offset := t.Zone()
 		return fixed(offset), nil

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -372,6 +373,32 @@ func TestKeyOfAnyRole(t *testing.T) {
 	}
 	if _, _, ok := p.Field(0, "x"); ok {
 		t.Error("Field(x) is there")
+	}
+}
+
+// The text of a field is what a JSON reader finds in the record, whatever its role.
+func TestTextIsWhatTheRecordHolds(t *testing.T) {
+	rules := []scenario.Rule{rule("ts", scenario.Time), of("date", scenario.Date, "ts"), rule("ulid", scenario.UUID), rule("u", scenario.User), rule("bare", scenario.User)}
+	p := compile(t, rules, `{"ts":1789311600,"date":"2026-09-13","ulid":"01ARZ3NDEKTSV4RRFFQ69G5FAV","u":"15","bare":15,"in":{"land":"Cura\u00e7ao \"W\""},"n":7.50,"yes":true,"none":null,"list":[{"a":"x"},{"a":"y"}]}`)
+	v := &Values{Tag: 1, User: 2, UserID: 77, Users: 9, Seed: 3, Shift: 86400}
+	got := values(t, p, v)
+	for path, want := range map[string]string{
+		"ts": "1789398000", "date": "2026-09-14", "ulid": fmt.Sprint(got["ulid"]), "u": fmt.Sprint(got["u"]), "bare": fmt.Sprint(got["bare"]),
+		"in.land": `Curaçao "W"`, "n": "7.50", "yes": "true", "list.a": "x",
+	} {
+		made := slices.ContainsFunc(rules, func(r scenario.Rule) bool { return r.Field == path })
+		text, varies, ok := p.Text([]byte("-"), 0, path, v)
+		if !ok || string(text) != "-"+want || varies != made {
+			t.Errorf("Text(%s) = %s, %v, %v; want -%s, %v", path, text, varies, ok, want, made)
+		}
+		if text, varies, ok := p.Text(nil, 0, path, nil); !ok || varies != made || made != (len(text) == 0) {
+			t.Errorf("Text(%s) of nobody = %s, %v, %v", path, text, varies, ok)
+		}
+	}
+	for _, path := range []string{"none", "x", "in", "land"} {
+		if text, _, ok := p.Text(nil, 0, path, v); ok {
+			t.Errorf("Text(%s) is %s", path, text)
+		}
 	}
 }
 
