@@ -288,17 +288,20 @@ func (w *waiting) wrong() bool {
 }
 
 // again polls the stages once more after they were judged, and says whether
-// anything is to be judged anew.
+// anything is to be judged anew: one that cannot be read any more proves nothing.
 func (w *waiting) again(ctx context.Context) (late bool, err error) {
 	before := make([]lateness, len(w.stages))
 	for i, v := range w.stages {
-		before[i] = lateness{objects: v.stage.Objects, begun: v.begun, open: v.open(), settled: v.stage.Settled}
+		before[i] = lateness{objects: v.stage.Objects, begun: v.begun, open: v.open(), settled: v.stage.Settled, unread: v.unread()}
 	}
 	if err := w.poll(ctx); err != nil {
 		return false, err
 	}
 	for i, v := range w.stages {
-		if v.news.came > 0 || v.begun != before[i].begun {
+		switch {
+		case v.unread():
+			late = late || !before[i].unread
+		case v.news.came > 0 || v.begun != before[i].begun:
 			late = true
 			v.isLate(before[i])
 		}
@@ -333,6 +336,10 @@ func (w *waiting) widen(ctx context.Context) (again bool, err error) {
 		return false, err
 	}
 	for _, v := range wider {
+		if v.unread() {
+			again = true
+			continue
+		}
 		n := v.stage.Objects - v.listed
 		again = again || n > 0
 		v.note("%s records had no row in the %d folders of the run's time; the rest was listed too: %d objects of its time are there", report.Count(open), v.folders, n)

@@ -37,6 +37,8 @@ type scripted struct {
 	opened map[string]int // by key and ETag
 	lists  []string       // prefixes
 	fail   error          // of every listing
+	denied string         // prefix below which listings fail; empty: none
+	passed int            // but so many before
 	slow   time.Duration  // an object takes so long
 }
 
@@ -77,6 +79,9 @@ func (s *scripted) List(_ context.Context, prefix string) iter.Seq2[object.Info,
 		s.mu.Lock()
 		s.lists = append(s.lists, prefix)
 		there, fail := s.now(), s.fail
+		if s.denied != "" && len(s.lists) > s.passed && strings.HasPrefix(prefix+"/", s.denied) {
+			fail = fmt.Errorf("s3: list %s: access is denied", prefix)
+		}
 		s.mu.Unlock()
 		if fail != nil {
 			yield(object.Info{}, fail)
@@ -399,6 +404,39 @@ func rowOfNobody(t *testing.T, run string) string {
 	}
 	uuid := record.AppendUUID(nil, record.EncodeUUID(led.Manifest.Tag, 1<<20, 0), record.UUIDForm(4))
 	return fmt.Sprintf(`{"log_type":"login","event_id":"%s"}`, uuid)
+}
+
+// Where one of the run's folders may not be listed, or where none but them may be and
+// rows are missing in them, nothing is held against the pipeline.
+func TestAForbiddenFolderIsInconclusive(t *testing.T) {
+	p := pushAcked(t, 2, "stages.raw.path=x", "stages.raw.partition=dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/")
+	folder := p.ended.UTC().Format("dt=2006-01-02/hour=15/")
+	for _, test := range []struct {
+		denied  string
+		passed  int
+		rows    int
+		verdict report.Verdict
+	}{
+		{"", 0, 80, report.Pass},
+		{"dt=1999/", 0, 80, report.Pass},
+		{folder, 0, 80, report.Inconclusive},
+		{folder, 3, 80, report.Pass},
+		{folder, 3, 70, report.Inconclusive}, // no more when it is listed once more, before conviction
+		{"/", 0, 80, report.Pass},            // all of the stage may not be listed, and need not be
+		{"/", 0, 70, report.Inconclusive},
+		{"", 0, 70, report.Fail},
+	} {
+		raw := &scripted{denied: test.denied, passed: test.passed, script: []episode{{key: folder + "a", data: strings.Join(p.rows[:test.rows], "\n"), from: p.ended}}}
+		res, err := p.in(t, time.Minute, replay.VerifyConfig{Quiet: time.Second, Max: time.Minute}, raw, &scripted{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep := res.Report()
+		told := strings.Contains(strings.Join(rep.Reasons, "; "), "access is denied")
+		if rep.Verdict != test.verdict || told != (test.verdict == report.Inconclusive) {
+			t.Errorf("%q denied after %d, %d rows: %s %q; want %s", test.denied, test.passed, test.rows, rep.Verdict, rep.Reasons, test.verdict)
+		}
+	}
 }
 
 // What comes after the stage was judged is neither lost nor a duplicate, and the

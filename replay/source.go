@@ -61,7 +61,8 @@ type objects struct {
 	seen   lake.Seen
 	torn   bool // an object was read in part: what was read is of no use
 	mu     sync.Mutex
-	newest time.Time // of the objects that were ours
+	came   int       // objects that were ours, of one poll
+	newest time.Time // of all of them
 	wide   bool
 	there  inventory // as of the last poll
 }
@@ -81,7 +82,7 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 	reading, stop := graceful(ctx, within)
 	defer stop()
 	var busy sync.WaitGroup
-	came := 0
+	o.came = 0
 	listing := o.list(within, &there, func(info object.Info) error {
 		fresh, replaced := o.seen.Look(info)
 		switch {
@@ -112,12 +113,7 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 			defer func() { <-o.pool; busy.Done() }()
 			ours, err := o.read(reading, info)
 			if ours {
-				o.mu.Lock()
-				defer o.mu.Unlock()
-				came++
-				if info.Modified.After(o.newest) {
-					o.newest = info.Modified
-				}
+				o.arrived(info)
 			}
 			return err
 		})
@@ -125,7 +121,7 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 	})
 	err := g.Wait()
 	o.torn = o.torn || err != nil
-	n.came, n.newest = came, o.newest
+	n.came, n.newest = o.came, o.newest
 	switch {
 	case errors.Is(err, object.ErrReplaced):
 		n.changed = err.Error()
@@ -139,6 +135,16 @@ func (o *objects) poll(ctx context.Context) (news, error) {
 	}
 	o.there = there
 	return n, nil
+}
+
+// arrived counts an object that is ours.
+func (o *objects) arrived(info object.Info) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.came++
+	if info.Modified.After(o.newest) {
+		o.newest = info.Modified
+	}
 }
 
 // saveUnless saves, if what is being read is not given up already.

@@ -62,6 +62,7 @@ type lateness struct {
 	begun   int
 	open    uint64
 	settled bool
+	unread  bool
 }
 
 // open opens a stage; one that cannot be opened is the stage's error.

@@ -119,6 +119,16 @@ func (c Config) ready() (Config, error) {
 	c.BufferInterval = or(c.BufferInterval, defaultInterval)
 	c.Retain = or(c.Retain, defaultRetain)
 	c.IteratorLife = or(c.IteratorLife, tokenLife)
+	c.prefixes(fault)
+	c.Buckets = c.buckets(fault)
+	if err := c.Faults.check(c.Lake != ""); err != nil {
+		faults = append(faults, err)
+	}
+	return c, errors.Join(faults...)
+}
+
+// prefixes fills in the defaults of prefixes, and checks them.
+func (c *Config) prefixes(fault func(string, ...any)) {
 	if c.TimeZone == nil {
 		c.TimeZone = time.UTC
 	}
@@ -134,11 +144,6 @@ func (c Config) ready() (Config, error) {
 	if p := errorPrefix(c.ErrorPrefix, conversionFailed, time.Time{}); strings.Contains(p, "!{") || !filepath.IsLocal(p+"x") {
 		fault("error prefix %q: only !{timestamp:} and !{firehose:error-output-type} expressions and paths inside the lake", c.ErrorPrefix)
 	}
-	c.Buckets = c.buckets(fault)
-	if err := c.Faults.check(c.Lake != ""); err != nil {
-		faults = append(faults, err)
-	}
-	return c, errors.Join(faults...)
 }
 
 // written checks how objects are written.
