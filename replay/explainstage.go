@@ -122,9 +122,9 @@ func (s *search) stream(ctx context.Context) error {
 }
 
 func (s *search) object(ctx context.Context, info object.Info) error {
-	scratch := new(generate.Scratch)
+	scratch, said := new(generate.Scratch), s.res.Job.stage(s.out.Name)
 	look := func(r lake.Row, reason string) {
-		if row, ok := s.row(r.Data, s.res.Job.formOf(s.out.Name, r), scratch); ok {
+		if row, ok := s.row(r.Data, formOf(said, r), scratch); ok {
 			row.Reason = reason
 			s.found(info, r, row)
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -214,23 +215,40 @@ func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
 	if form&formULID != 0 {
 		return appendULID(dst, u, form)
 	}
-	alphabet := "0123456789abcdef"
+	letters := uint64('a' - '0' - 10)
 	if form&formUpper != 0 {
-		alphabet = "0123456789ABCDEF"
+		letters = 'A' - '0' - 10
 	}
 	u[6] = uint8(form)<<4 | u[6]&15
+	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	a, b, c, d := hex(hi>>32, letters), hex(hi&math.MaxUint32, letters), hex(lo>>32, letters), hex(lo&math.MaxUint32, letters)
 	if form&formCompact != 0 {
 		var text [32]byte
-		for i, b := range u {
-			text[2*i], text[2*i+1] = alphabet[b>>4], alphabet[b&15]
-		}
+		binary.BigEndian.PutUint64(text[0:], a)
+		binary.BigEndian.PutUint64(text[8:], b)
+		binary.BigEndian.PutUint64(text[16:], c)
+		binary.BigEndian.PutUint64(text[24:], d)
 		return append(dst, text[:]...)
 	}
 	text := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
-	for i, p := range places {
-		text[p], text[p+1] = alphabet[u[i]>>4], alphabet[u[i]&15]
-	}
+	binary.BigEndian.PutUint64(text[0:], a)
+	binary.BigEndian.PutUint32(text[9:], uint32(b>>32))
+	binary.BigEndian.PutUint32(text[14:], uint32(b))
+	binary.BigEndian.PutUint32(text[19:], uint32(c>>32))
+	binary.BigEndian.PutUint32(text[24:], uint32(c))
+	binary.BigEndian.PutUint64(text[28:], d)
 	return append(dst, text[:]...)
+}
+
+// hex writes 32 bits as eight digits, the first in the highest byte: each nibble
+// is moved into a byte of its own, and those from ten on become letters, which
+// stand so far behind the digits.
+func hex(x, letters uint64) uint64 {
+	x = x&0xffff0000<<16 | x&0xffff
+	x = x&0x0000ff000000ff00<<8 | x&0x000000ff000000ff
+	x = x&0x00f000f000f000f0<<4 | x&0x000f000f000f000f
+	const each = 0x0101010101010101
+	return x + each*'0' + (x+each*6)>>4&each*letters
 }
 
 // ParseID is the strict inverse of ID.String: it takes no other spelling.
