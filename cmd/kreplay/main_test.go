@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,10 +21,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakFree{m}, map[string]func(){
+	commands := map[string]func(){
 		"kreplay": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
-	})
+	}
+	maps.Copy(commands, others)
+	testscript.Main(leakFree{m}, commands)
 }
+
+// others are commands of benchmarks.
+var others = map[string]func(){}
 
 // leakFree fails when goroutines outlive the tests.
 type leakFree struct{ *testing.M }
