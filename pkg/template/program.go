@@ -82,7 +82,8 @@ type part struct {
 	inUUID   bool // peer: written as uuid says
 	self     bool // peer: the captured one is the user
 	form     Form
-	captured []byte // time: as captured, quotes stripped
+	whole    int64  // time: as captured, where that is a number
+	fraction []byte // what stands behind it
 	ns       int64
 	number   decimal    // scale
 	shape    *shape     // hash
@@ -136,7 +137,8 @@ func (s *part) append(dst []byte, v *Values) []byte {
 
 func (s *part) appendTime(dst []byte, shift int64) []byte {
 	if s.form.unit != 0 {
-		return s.form.moveNumber(dst, s.captured, shift)
+		dst = strconv.AppendInt(dst, s.whole+shift*(1e9/s.form.unit), 10)
+		return append(dst, s.fraction...)
 	}
 	return unixNano(s.ns, shift).In(s.form.zone).AppendFormat(dst, s.form.layout)
 }

@@ -36,7 +36,7 @@ func FormOf(value []byte) (f Form, ns int64, ok bool) {
 			ns, ok = f.Parse(value)
 			// Refused: what the number would not give back (+1, 007), and a fraction
 			// below zero, which counts the other way.
-			ok = ok && bytes.Equal(f.moveNumber(nil, text, 0), text) && (n >= 0 || len(whole) == len(text))
+			ok = ok && string(strconv.AppendInt(nil, n, 10)) == string(whole) && (n >= 0 || len(whole) == len(text))
 			return f, ns, ok
 		}
 	}
@@ -125,10 +125,12 @@ func (f Form) Parse(value []byte) (ns int64, ok bool) {
 	return ns, true
 }
 
-// moveNumber appends captured, moved by shift seconds; its fraction stays.
-func (f Form) moveNumber(dst, captured []byte, shift int64) []byte {
-	whole, _, _ := bytes.Cut(captured, []byte("."))
-	n, _ := strconv.ParseInt(string(whole), 10, 64)
-	dst = strconv.AppendInt(dst, n+shift*(1e9/f.unit), 10)
-	return append(dst, captured[len(whole):]...)
+// split takes a captured time apart, where that is a number; zeros: it is none.
+func (f Form) split(captured []byte) (whole int64, fraction []byte) {
+	if f.unit == 0 {
+		return 0, nil
+	}
+	text, _, _ := bytes.Cut(captured, []byte("."))
+	whole, _ = strconv.ParseInt(string(text), 10, 64) // FormOf has read it
+	return whole, captured[len(text):]
 }
