@@ -41,3 +41,21 @@ func TestDigitsOfEveryLength(t *testing.T) {
 		}
 	}
 }
+
+// A stamp is written as package time writes it, in any year.
+func TestStampsAreWhatTimeWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		captured := drawTime(t)
+		form, ns, ok := FormOf([]byte(captured))
+		if !ok || form.unit != 0 {
+			return
+		}
+		shift := rapid.OneOf(rapid.Int64Range(-9e7, 9e7), rapid.Int64Range(-5e11, 5e11)).Draw(t, "shift")
+		s := part{kind: slotTime, form: form, ns: ns}
+		s.take([]byte(strings.Trim(captured, `"`)))
+		want := unixNano(ns, shift).In(form.zone).Format(form.layout)
+		if got := s.appendTime(nil, shift); string(got) != want {
+			t.Errorf("%s moved by %d s is %s, want %s", captured, shift, got, want)
+		}
+	})
+}

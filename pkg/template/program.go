@@ -82,8 +82,9 @@ type part struct {
 	inUUID   bool // peer: written as uuid says
 	self     bool // peer: the captured one is the user
 	form     Form
-	whole    int64  // time: as captured, where that is a number
+	whole    int64  // time: as captured, where that is a number; of a stamp seconds on the clock
 	fraction []byte // what stands behind it
+	stamp    []byte // time: year to seconds as captured, in one of stamps; empty: another form
 	ns       int64
 	number   decimal    // scale
 	shape    *shape     // hash
@@ -139,6 +140,11 @@ func (s *part) appendTime(dst []byte, shift int64) []byte {
 	if s.form.unit != 0 {
 		dst = strconv.AppendInt(dst, s.whole+shift*(1e9/s.form.unit), 10)
 		return append(dst, s.fraction...)
+	}
+	if len(s.stamp) > 0 {
+		if text, ok := s.stamped(s.whole + shift); ok {
+			return append(append(dst, text[:]...), s.fraction...)
+		}
 	}
 	return unixNano(s.ns, shift).In(s.form.zone).AppendFormat(dst, s.form.layout)
 }
