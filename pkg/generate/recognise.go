@@ -2,10 +2,10 @@ package generate
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"slices"
-	"sort"
 
 	"kreplay/pkg/record"
 	"kreplay/pkg/template"
@@ -18,8 +18,12 @@ import (
 // and safe for concurrent use.
 type Recogniser struct {
 	c     *Comparer
-	heads []head    // by first
 	of    [][]*lead // by cohort and event; nil: the event is left to Identify
+	heads []head
+	// A row's eight bytes at a place say which heads it may have. -1: some head is
+	// shorter, and it may have any.
+	place int
+	by    map[uint64][]int32
 }
 
 // head is what records begin with, up to their first slot.
@@ -44,8 +48,29 @@ func NewRecogniser(c *Comparer) *Recogniser {
 	for _, cohort := range c.plan.cohorts {
 		r.add(cohort)
 	}
-	slices.SortFunc(r.heads, func(a, b head) int { return bytes.Compare(a.first, b.first) })
+	r.arrange()
 	return r
+}
+
+const word = 8
+
+// arrange finds the place at which the heads differ most.
+func (r *Recogniser) arrange() {
+	shortest := math.MaxInt
+	for _, h := range r.heads {
+		shortest = min(shortest, len(h.first))
+	}
+	r.place = -1
+	for place := 0; len(r.heads) > 0 && place+word <= shortest; place++ {
+		by := map[uint64][]int32{}
+		for i, h := range r.heads {
+			at := binary.LittleEndian.Uint64(h.first[place:])
+			by[at] = append(by[at], int32(i))
+		}
+		if len(by) > len(r.by) {
+			r.place, r.by = place, by
+		}
+	}
 }
 
 // add adds the events of a cohort. How Identify tells a record does not depend
@@ -113,11 +138,23 @@ func (r *Recogniser) Recognise(b []byte, s *Scratch) (m Match, n int) {
 // begin returns the leads that b may begin with. Where the first literal of one is
 // the beginning of another's, one may be missed.
 func (r *Recogniser) begin(b []byte) []*lead {
-	i := sort.Search(len(r.heads), func(i int) bool { return bytes.Compare(r.heads[i].first, b) > 0 }) - 1
-	if i < 0 || !bytes.HasPrefix(b, r.heads[i].first) {
+	if r.place < 0 {
+		for i := range r.heads {
+			if bytes.HasPrefix(b, r.heads[i].first) {
+				return r.heads[i].leads
+			}
+		}
 		return nil
 	}
-	return r.heads[i].leads
+	if len(b) < r.place+word {
+		return nil
+	}
+	for _, i := range r.by[binary.LittleEndian.Uint64(b[r.place:])] {
+		if bytes.HasPrefix(b, r.heads[i].first) {
+			return r.heads[i].leads
+		}
+	}
+	return nil
 }
 
 // whose reads the user's id, or a uuid.

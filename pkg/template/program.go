@@ -72,19 +72,20 @@ const (
 	slotFake
 )
 
-// A part is the literal before a slot, and the slot.
+// A part is the literal before a slot, and the slot. What most slots need comes
+// first: a row touches the parts of another event than the one before it.
 type part struct {
 	literal  []byte
 	kind     slotKind
-	index    uint32 // of the uuid slot, the counter, the peer, the number of scale
-	user     UserForm
 	uuid     record.UUIDForm
-	inUUID   bool // peer: written as uuid says
-	self     bool // peer: the captured one is the user
+	inUUID   bool     // peer: written as uuid says
+	self     bool     // peer: the captured one is the user
+	index    uint32   // of the uuid slot, the counter, the peer, the number of scale
+	whole    int64    // time: as captured, where that is a number; of a stamp seconds on the clock
+	fraction []byte   // what stands behind it
+	user     UserForm // of a number that is a user's id, a peer's, or a counter
+	stamp    []byte   // time: year to seconds as captured, in one of stamps; empty: another form
 	form     Form
-	whole    int64  // time: as captured, where that is a number; of a stamp seconds on the clock
-	fraction []byte // what stands behind it
-	stamp    []byte // time: year to seconds as captured, in one of stamps; empty: another form
 	ns       int64
 	number   decimal    // scale
 	shape    *shape     // hash
