@@ -24,10 +24,13 @@ func (r *Rejects) See(m generate.Match) {
 	r.counts.add(r.counts.plan.Seat(m.User), m.User, m.Event, true)
 }
 
+// some says whether there are error records.
+func (r *Rejects) some() bool { return r != nil && r.any.Load() }
+
 // of returns how many error records name one of a user's events, or the class
 // that it begins byte for byte: error records hold what was sent.
 func (r *Rejects) of(user uint32, events ...uint32) (n uint64) {
-	if r == nil || !r.any.Load() {
+	if !r.some() {
 		return 0
 	}
 	seat := r.counts.plan.Seat(user)

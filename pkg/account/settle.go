@@ -213,6 +213,9 @@ func (w *walk) class(u *attempted, seat generate.Seat, members []attempt) error 
 	c := seat.Cohort
 	plan, user, first := w.a.plan, u.user, uint32(w.a.classes.Classes(c)[members[0].event])
 	alike := w.a.classes.Members(c, int(first))
+	if len(members) == 1 && len(alike) == 1 && w.plain(u, seat, members) {
+		return nil
+	}
 	w.look(user, seat, alike, uint64(len(members)))
 	here := w.sights[0]
 	rejectedFrom := w.rejectedFrom()
@@ -257,6 +260,21 @@ func (w *walk) class(u *attempted, seat generate.Seat, members []attempt) error 
 	}
 	w.rows(c.LogType[first])
 	return nil
+}
+
+// plain takes a record that nothing more is to be said of than that it is
+// delivered, as nearly all are: what class does comes to this.
+func (w *walk) plain(u *attempted, seat generate.Seat, members []attempt) bool {
+	event := members[0].event
+	if len(w.path) > 1 || w.a.Rejects.some() || w.a.counts.get(seat, u.user, event) != (seen{intact: 1}) {
+		return false
+	}
+	logType := seat.Cohort.LogType[event]
+	l := &w.tally.LogTypes[logType]
+	l.Planned++
+	l.Delivered++
+	w.a.arrivals.class(timedClass{seat.First + uint64(event), u.book.worker, logType, members, true, false})
+	return true
 }
 
 // absent gives the record at place k, which has no row and no error record, its
