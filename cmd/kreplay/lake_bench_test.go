@@ -34,7 +34,7 @@ import (
 
 var lakeBytes = flag.Int64("lake-bytes", 32<<20, "decompressed bytes that BenchmarkLake reads, about")
 
-func init() { others[lakeBench] = lakeBenchMain }
+var _ = command(lakeBench, lakeBenchMain)
 
 const (
 	lakeObjects = 16

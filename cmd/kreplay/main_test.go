@@ -31,6 +31,12 @@ func TestMain(m *testing.M) {
 // others are commands of benchmarks.
 var others = map[string]func(){}
 
+// command adds one.
+func command(name string, do func()) string {
+	others[name] = do
+	return name
+}
+
 // leakFree fails when goroutines outlive the tests.
 type leakFree struct{ *testing.M }
 

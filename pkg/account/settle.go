@@ -246,10 +246,7 @@ func (w *walk) class(u *attempted, seat generate.Seat, members []attempt) error 
 			default:
 				d := Difference{ID: plan.ID(user, m.event), LogType: l.Name, Detail: m.span.Code}
 				d.ID.Copy = m.copy
-				if w.absent(&l.States, fate, at, &d); d.Kind == "" {
-					continue
-				}
-				if err := w.report(d); err != nil {
+				if err := w.absent(&l.States, fate, at, d); err != nil {
 					return err
 				}
 			}
@@ -279,7 +276,7 @@ func (w *walk) plain(u *attempted, seat generate.Seat, members []attempt) bool {
 
 // absent gives the record at place k, which has no row and no error record, its
 // state. What the stage before has was stored, whatever its fate says.
-func (w *walk) absent(s *States, fate record.Fate, k uint64, d *Difference) {
+func (w *walk) absent(s *States, fate record.Fate, k uint64, d Difference) error {
 	came, known := w.came(k), "acked"
 	if came {
 		known = "in " + w.path[1].Stage
@@ -290,6 +287,7 @@ func (w *walk) absent(s *States, fate record.Fate, k uint64, d *Difference) {
 		d.Kind = KindUndecided
 	case fate != record.Acked && !came:
 		s.Absent++
+		return nil
 	case w.settled:
 		s.Missing++
 		gap := w.lost(k)
@@ -299,4 +297,5 @@ func (w *walk) absent(s *States, fate record.Fate, k uint64, d *Difference) {
 		s.InFlight++
 		d.Kind, d.Detail = KindInFlight, known+", and in no object yet"
 	}
+	return w.report(d)
 }
