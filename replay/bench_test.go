@@ -110,7 +110,7 @@ func BenchmarkVerify(b *testing.B) {
 			recs, size := made(b)
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 			perRecord(b, len(recs), size, func() {
-				res, err := replay.Verify(b.Context(), replay.VerifyConfig{Dir: run, Quiet: time.Nanosecond, Max: time.Second})
+				res, err := replay.Verify(b.Context(), replay.VerifyConfig{Dir: run, Quiet: time.Nanosecond, Max: time.Second, Afresh: true})
 				if err != nil {
 					b.Fatal(err)
 				}

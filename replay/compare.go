@@ -3,6 +3,7 @@ package replay
 import (
 	"kreplay/pkg/generate"
 	"kreplay/pkg/lake"
+	"kreplay/pkg/scenario"
 )
 
 // Rules are how the scenario has the rows of a stage compared. The error stage
@@ -19,8 +20,7 @@ func (r *Result) rules(stage string) *generate.Comparer { return r.Job.Rules(r.P
 
 // formOf says what a row of a stage was before it became JSON. The self-test's copy
 // of a stage of CSV is JSON already.
-func (j *Job) formOf(stage string, r lake.Row) generate.Form {
-	said := j.stage(stage)
+func formOf(said scenario.Stage, r lake.Row) generate.Form {
 	switch {
 	case said.Payload != "": // what was sent is a value of the row
 	case r.Text || said.CSV:

@@ -116,14 +116,14 @@ func (s *search) stream(ctx context.Context) error {
 }
 
 func (s *search) object(ctx context.Context, info object.Info) error {
-	scratch, ours := new(generate.Scratch), false
+	scratch, said, ours := new(generate.Scratch), s.res.Job.stage(s.out.Name), false
 	defer func() {
 		if ours {
 			s.came(info.Modified)
 		}
 	}()
 	look := func(r lake.Row, reason string) {
-		if row, ok := s.row(r.Data, s.res.Job.formOf(s.out.Name, r), scratch, &ours); ok {
+		if row, ok := s.row(r.Data, formOf(said, r), scratch, &ours); ok {
 			row.Reason = reason
 			s.found(info, r, row)
 		}

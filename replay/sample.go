@@ -169,7 +169,7 @@ type candidate struct {
 
 // survey looks at the sample and draws candidates, all rows equally likely.
 func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidate, err error) {
-	scratch := new(generate.Scratch)
+	scratch, said := new(generate.Scratch), t.res.Job.stage(t.stage.Name)
 	var lies *spot
 	most, seen := 16*t.cfg.Faults, 0
 	err = t.eachRow(ctx, cleanDir, func(info object.Info) {
@@ -177,7 +177,7 @@ func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidat
 		objects = append(objects, &sampled{Info: info})
 	}, func(r lake.Row) error {
 		o := objects[len(objects)-1]
-		m := t.rules.Identify(r.Data, t.res.Job.formOf(t.stage.Name, r), scratch)
+		m := t.rules.Identify(r.Data, formOf(said, r), scratch)
 		mine := m.Kind == generate.Planned && t.res.Ledger.of(t.res.Plan, m.User) != nil
 		o.rows++
 		away := 0
@@ -259,9 +259,9 @@ func (t *trial) fates(ctx context.Context, wanted map[class]*standing) error {
 
 // count counts the rows of the wanted classes in the sample.
 func (t *trial) count(ctx context.Context, wanted map[class]*standing) error {
-	scratch := new(generate.Scratch)
+	scratch, said := new(generate.Scratch), t.res.Job.stage(t.stage.Name)
 	return t.eachRow(ctx, cleanDir, func(object.Info) {}, func(r lake.Row) error {
-		m := t.rules.Identify(r.Data, t.res.Job.formOf(t.stage.Name, r), scratch)
+		m := t.rules.Identify(r.Data, formOf(said, r), scratch)
 		s := wanted[class{m.User, m.Event}]
 		switch {
 		case m.Kind != generate.Planned || s == nil:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,10 +30,13 @@ type verifier struct {
 	news   news // of the last poll
 
 	rules *generate.Comparer
-	cause *generate.Causes // of what was read so far
-	place *partition       // nil: anywhere
+	quick *generate.Recogniser // nil: rows may be another text than was sent
+	cause *generate.Causes     // of what was read so far
+	place *partition           // nil: anywhere
 	found *findings
-	ask   *inquiry // nil: nobody asks this stage
+
+	scratches sync.Pool // of *generate.Scratch
+	ask       *inquiry  // nil: nobody asks this stage
 
 	// What was read so far, and since begin. Of an error stage it is errs and
 	// rejects, of any other one acc and away.
@@ -68,6 +72,10 @@ type lateness struct {
 // open opens a stage; one that cannot be opened is the stage's error.
 func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 	v := &verifier{cfg: w.cfg, res: w.res, stage: Stage{Name: name, Path: w.paths[name]}, rules: w.res.rules(name)}
+	v.scratches.New = func() any { return new(generate.Scratch) }
+	if w.res.Job.stage(name).Payload == "" && name != errorStage {
+		v.quick = generate.NewRecogniser(v.rules)
+	}
 	v.place = w.res.place(name)
 	v.stage.Partitioned = v.place != nil
 	if name == streamStage {
@@ -179,8 +187,9 @@ func (v *verifier) read(ctx context.Context, info object.Info) (ours bool, err e
 	if v.stage.Name == errorStage {
 		return v.readErrors(ctx, info)
 	}
-	row, damage := v.rows(ctx, info, &ours)
-	_, err = v.res.Job.format(v.stage.Name).Scan(ctx, v.store, info.Key, row, damage)
+	scratch, _ := v.scratches.Get().(*generate.Scratch)
+	defer v.scratches.Put(scratch)
+	_, err = v.rows(ctx, info, scratch, &ours).Scan(ctx, v.store, info.Key)
 	return ours, err
 }
 
@@ -236,14 +245,28 @@ func (s *soFar) store(n SoFar) {
 	s.duplicates.Store(n.Duplicates)
 }
 
-// rows returns what is to be called with each row and unreadable span of an
-// object, one after another. They set ours when any is of the run, or may be.
-func (v *verifier) rows(ctx context.Context, info object.Info, ours *bool) (row func(lake.Row) error, damage func(lake.Damage) error) {
-	scratch := &generate.Scratch{Causes: v.cause}
+// rows says what to do with each row and unreadable span of an object; ours is set
+// when any is of the run, or may be. Only one object at a time is read with scratch.
+func (v *verifier) rows(ctx context.Context, info object.Info, scratch *generate.Scratch, ours *bool) lake.Sweep {
+	scratch.Causes = v.cause
+	said := v.res.Job.stage(v.stage.Name)
 	spot := v.place.spot(info.Key, v.res.Ledger.Manifest.Started, info.Modified)
-	row = func(r lake.Row) error {
-		m := v.rules.Identify(r.Data, v.res.Job.formOf(v.stage.Name, r), scratch)
-		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset, At: info.Modified.UnixMilli()})
+	at := account.Place{Object: info.Key, At: info.Modified.UnixMilli()}
+	sweep := lake.Sweep{Format: v.res.Job.format(v.stage.Name)}
+	var known generate.Match // the row that sweep has just said is known
+	if v.quick != nil {
+		sweep.Known = func(b []byte) (n int) {
+			known, n = v.quick.Recognise(b, scratch)
+			return n
+		}
+	}
+	sweep.Row = func(r lake.Row) error {
+		m := known
+		if !r.Known {
+			m = v.rules.Identify(r.Data, formOf(said, r), scratch)
+		}
+		at.Offset = r.Offset
+		extra := v.acc.See(m, at)
 		*ours = *ours || m.Kind != generate.Foreign
 		if m.Kind != generate.Planned {
 			return nil
@@ -259,15 +282,15 @@ func (v *verifier) rows(ctx context.Context, info object.Info, ours *bool) (row 
 		}
 		return v.ask.feed(m, r.Data)
 	}
-	damage = func(d lake.Damage) error {
+	sweep.Damage = func(d lake.Damage) error {
 		*ours = true
 		v.acc.Damage()
 		return v.found.add(damaged(d))
 	}
-	if said := v.res.Job.stage(v.stage.Name); said.Payload != "" {
-		row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage)
+	if said.Payload != "" {
+		sweep.Row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, sweep.Row, sweep.Damage)
 	}
-	return row, damage
+	return sweep
 }
 
 func damaged(d lake.Damage) account.Difference {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,9 +21,20 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakFree{m}, map[string]func(){
+	commands := map[string]func(){
 		"kreplay": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
-	})
+	}
+	maps.Copy(commands, others)
+	testscript.Main(leakFree{m}, commands)
+}
+
+// others are commands of benchmarks.
+var others = map[string]func(){}
+
+// command adds one.
+func command(name string, do func()) string {
+	others[name] = do
+	return name
 }
 
 // leakFree fails when goroutines outlive the tests.

@@ -80,9 +80,11 @@ func (a *Account) See(m generate.Match, at Place) (extra bool) {
 		a.strange.Add(1)
 		a.keep(a.strangerIndex(m.User), m, at)
 	case generate.Planned:
-		a.arrivals.see(m.User, m.Event, at.At)
-		if extra = a.counts.add(m.User, m.Event, m.Intact); extra || !m.Intact {
-			a.keep(a.plan.Index(m.User, m.Event), m, at)
+		seat := a.plan.Seat(m.User)
+		index := seat.First + uint64(m.Event)
+		a.arrivals.see(index, at.At)
+		if extra = a.counts.add(seat, m.User, m.Event, m.Intact); extra || !m.Intact {
+			a.keep(index, m, at)
 		}
 	}
 	return extra

@@ -79,10 +79,10 @@ type sight struct {
 func (s sight) mutated(k uint64) bool { return k >= s.intact && k < s.present }
 
 // look finds n records that are alike, of these events, in each stage of the path.
-func (w *walk) look(user uint32, c *generate.Cohort, events []uint32, n uint64) {
+func (w *walk) look(user uint32, seat generate.Seat, events []uint32, n uint64) {
 	w.sights = w.sights[:0]
 	for _, a := range w.path {
-		rows := a.rowsOf(user, c, events)
+		rows := a.rowsOf(user, seat, events)
 		s := sight{intact: min(uint64(rows.intact), n), present: min(rows.rows(), n)}
 		s.extra, s.spare = rows.rows()-s.present, uint64(rows.intact)-s.intact
 		w.sights = append(w.sights, s)
@@ -92,13 +92,13 @@ func (w *walk) look(user uint32, c *generate.Cohort, events []uint32, n uint64) 
 // rowsOf are the rows of records that are alike in some stage of the way. In this
 // one they may be of several classes, or of one with others, which then counts as
 // a whole.
-func (a *Account) rowsOf(user uint32, c *generate.Cohort, events []uint32) (sum seen) {
-	classes := a.classes.Classes(c)
+func (a *Account) rowsOf(user uint32, seat generate.Seat, events []uint32) (sum seen) {
+	classes := a.classes.Classes(seat.Cohort)
 	for i, event := range events {
-		if slices.ContainsFunc(events[:i], func(e uint32) bool { return classes[e] == classes[event] }) {
+		if i > 0 && slices.ContainsFunc(events[:i], func(e uint32) bool { return classes[e] == classes[event] }) {
 			continue
 		}
-		rows := a.counts.get(user, uint32(classes[event]))
+		rows := a.counts.get(seat, user, uint32(classes[event]))
 		sum.intact += rows.intact
 		sum.mutated += rows.mutated
 	}

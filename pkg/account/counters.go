@@ -54,8 +54,8 @@ func newCountersOf(classes *generate.Comparer, unit int) *counters {
 
 // add counts one more row of the class that begins with event. It says whether
 // the class had all its rows before.
-func (c *counters) add(user, event uint32, intact bool) (extra bool) {
-	at := c.find(user, event)
+func (c *counters) add(seat generate.Seat, user, event uint32, intact bool) (extra bool) {
+	at := c.find(seat, user, event)
 	p := &c.table[at.page]
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,8 +75,8 @@ func (c *counters) add(user, event uint32, intact bool) (extra bool) {
 }
 
 // get returns the rows of the class that begins with event.
-func (c *counters) get(user, event uint32) seen {
-	at := c.find(user, event)
+func (c *counters) get(seat generate.Seat, user, event uint32) seen {
+	at := c.find(seat, user, event)
 	p := &c.table[at.page]
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -51,7 +51,7 @@ func againstMap(t *rapid.T, plan *generate.Plan) {
 	}
 	add := func(k class, intact bool) {
 		want := model[k].rows() >= uint64(plan.Multiplicity(k.user, k.first))
-		if got := c.add(k.user, k.first, intact); got != want {
+		if got := c.add(c.plan.Seat(k.user), k.user, k.first, intact); got != want {
 			t.Fatalf("class %v with %+v: extra = %v, want %v", k, model[k], got, want)
 		}
 		s := model[k]
@@ -75,7 +75,7 @@ func againstMap(t *rapid.T, plan *generate.Plan) {
 		}
 	}
 	for _, k := range list {
-		if got := c.get(k.user, k.first); got != model[k] {
+		if got := c.get(c.plan.Seat(k.user), k.user, k.first); got != model[k] {
 			t.Fatalf("class %v: %+v, want %+v", k, got, model[k])
 		}
 	}
@@ -95,7 +95,7 @@ func TestSlotsAreDistinct(t *testing.T) {
 			taken, slots := map[[2]int]bool{}, 0
 			for user := range uint32(plan.Users) {
 				for event := range uint32(plan.Cohort(user).Events) {
-					at := l.find(user, event)
+					at := l.find(plan.Seat(user), user, event)
 					key := [2]int{at.page, int(at.user + event)}
 					if taken[key] || key[1] >= l.slotsOf(at.page) || l.slotsOf(at.page) > l.slots || at.page >= l.pages {
 						t.Fatalf("%s, unit %d: record %d/%d at %v of %d pages: taken, or outside", name, unit, user, event, key, l.pages)
@@ -119,14 +119,14 @@ func TestCompletePagesAreDropped(t *testing.T) {
 	c := newCounters(plan.Bytes())
 	defer c.close()
 	for s := range plan.Order(generate.Slice{}) {
-		c.add(s.User, classOf(plan, s.User, s.Event), true)
+		c.add(c.plan.Seat(s.User), s.User, classOf(plan, s.User, s.Event), true)
 	}
 	for i := range c.table {
 		if p := &c.table[i]; p.state != complete || p.more != nil {
 			t.Errorf("page %d of %d: state %d, want complete", i, c.pages, p.state)
 		}
 	}
-	if extra := c.add(500, 0, true); !extra {
+	if extra := c.add(c.plan.Seat(500), 500, 0, true); !extra {
 		t.Error("a row more of a complete page is none too many")
 	}
 	for user := range uint32(1000) {
@@ -138,12 +138,12 @@ func TestCompletePagesAreDropped(t *testing.T) {
 			if user == 500 && event == 0 {
 				want++
 			}
-			if got := c.get(user, event); got != (seen{intact: want}) {
+			if got := c.get(c.plan.Seat(user), user, event); got != (seen{intact: want}) {
 				t.Fatalf("record %d/%d: %+v, want %d intact", user, event, got, want)
 			}
 		}
 	}
-	if open := c.table[c.find(500, 0).page].state; open != 1 {
+	if open := c.table[c.find(c.plan.Seat(500), 500, 0).page].state; open != 1 {
 		t.Errorf("its state is %d, want open", open)
 	}
 }
@@ -155,14 +155,14 @@ func TestMuchThatSpillsIsDense(t *testing.T) {
 	defer c.close()
 	many := func(user uint32, intact bool) {
 		for range 15 {
-			c.add(user, 0, intact)
+			c.add(c.plan.Seat(user), user, 0, intact)
 		}
 	}
 	many(7, true) // more than a byte can say, before the page has bytes and behind it
 	for s := range plan.Order(generate.Slice{}) {
-		c.add(s.User, s.Event, s.Event%2 == 0)
-		c.add(s.User, s.Event, true)
-		c.add(s.User, s.Event, true)
+		c.add(c.plan.Seat(s.User), s.User, s.Event, s.Event%2 == 0)
+		c.add(c.plan.Seat(s.User), s.User, s.Event, true)
+		c.add(c.plan.Seat(s.User), s.User, s.Event, true)
 	}
 	many(8, true)
 	many(10, false)
@@ -172,12 +172,12 @@ func TestMuchThatSpillsIsDense(t *testing.T) {
 		}
 	}
 	for user, want := range map[uint32]seen{7: {18, 0}, 8: {18, 0}, 10: {3, 15}} {
-		if got := c.get(user, 0); got != want {
+		if got := c.get(c.plan.Seat(user), user, 0); got != want {
 			t.Errorf("user %d: %+v, want %+v", user, got, want)
 		}
 	}
 	for event, want := range []seen{{3, 0}, {2, 1}, {3, 0}} {
-		if got := c.get(9, uint32(event)); got != want {
+		if got := c.get(c.plan.Seat(9), 9, uint32(event)); got != want {
 			t.Errorf("event %d: %+v, want %+v", event, got, want)
 		}
 	}

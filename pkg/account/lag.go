@@ -181,12 +181,13 @@ func (d *decoder) times() (list []uint32) {
 	return list
 }
 
-// see notes a row of the class that begins with event, seen at ms since 1970.
-func (s *arrivals) see(user, event uint32, at int64) {
+// see notes a row of the class whose first record has a dense index, seen at ms
+// since 1970.
+func (s *arrivals) see(index uint64, at int64) {
 	if s == nil {
 		return
 	}
-	slot, timed := s.slot(s.plan.Index(user, event))
+	slot, timed := s.slot(index)
 	if !timed {
 		return
 	}
@@ -208,12 +209,12 @@ func (s *arrivals) begin() {
 
 // timedClass is a class of records as it is settled.
 type timedClass struct {
-	user, first uint32
-	worker      int
-	logType     uint16
-	members     []attempt
-	hasRows     bool
-	inErrors    bool
+	index    uint64 // of its first record
+	worker   int
+	logType  uint16
+	members  []attempt
+	hasRows  bool
+	inErrors bool
 }
 
 // class takes note of a class, if it is timed.
@@ -221,7 +222,7 @@ func (s *arrivals) class(c timedClass) {
 	if s == nil {
 		return
 	}
-	slot, timed := s.slot(s.plan.Index(c.user, c.first))
+	slot, timed := s.slot(c.index)
 	if !timed {
 		return
 	}

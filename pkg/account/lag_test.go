@@ -346,7 +346,7 @@ func TestEarliestRowFromManyGoroutines(t *testing.T) {
 	for k := range 4 {
 		g.Go(func() {
 			for i := range int64(1000) {
-				a.arrivals.see(0, 3, began.UnixMilli()+(i*7919+int64(k))%1009)
+				a.arrivals.see(plan.Index(0, 3), began.UnixMilli()+(i*7919+int64(k))%1009)
 			}
 		})
 	}

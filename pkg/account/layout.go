@@ -118,21 +118,13 @@ func (s spot) slot(n int) uint32 {
 }
 
 // find returns the spot of the class that begins with event.
-func (l *layout) find(user, event uint32) spot {
-	part := &l.parts[0]
-	if len(l.parts) > 1 {
-		c := l.plan.Cohort(user)
-		for i := range l.parts {
-			if l.parts[i].cohort == c {
-				part = &l.parts[i]
-			}
-		}
-	}
+func (l *layout) find(seat generate.Seat, user, event uint32) spot {
+	part := &l.parts[seat.Cohort.Number()]
 	b, n := &l.bands[part.band], uint64(0)
 	if l.byTime {
 		n = l.plan.Place(user)
 	} else {
-		n = (l.plan.Index(user, 0) - b.base) / b.events
+		n = (seat.First - b.base) / b.events
 	}
 	return spot{page: b.first + int(n/b.perPage), user: uint32(n % b.perPage * b.events), members: part.alike[event], event: event}
 }

@@ -21,19 +21,23 @@ func NewRejects(plan *generate.Plan) *Rejects { return &Rejects{counts: newCount
 // See counts one error record of a record that Identify found to be planned.
 func (r *Rejects) See(m generate.Match) {
 	r.any.Store(true)
-	r.counts.add(m.User, m.Event, true)
+	r.counts.add(r.counts.plan.Seat(m.User), m.User, m.Event, true)
 }
+
+// some says whether there are error records.
+func (r *Rejects) some() bool { return r != nil && r.any.Load() }
 
 // of returns how many error records name one of a user's events, or the class
 // that it begins byte for byte: error records hold what was sent.
 func (r *Rejects) of(user uint32, events ...uint32) (n uint64) {
-	if r == nil || !r.any.Load() {
+	if !r.some() {
 		return 0
 	}
-	alike := r.counts.classes.Classes(r.counts.plan.Cohort(user))
+	seat := r.counts.plan.Seat(user)
+	alike := r.counts.classes.Classes(seat.Cohort)
 	for _, event := range events {
 		if uint32(alike[event]) == event { // counts for its class
-			n += uint64(r.counts.get(user, event).intact)
+			n += uint64(r.counts.get(seat, user, event).intact)
 		}
 	}
 	return n

@@ -80,9 +80,10 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 // Seen counts the rows of the records of a slice, and their error records.
 func (a *Account) Seen(s generate.Slice) (n uint64) {
 	for user := range a.plan.UsersOf(s) {
-		for event, class := range a.classes.Classes(a.plan.Cohort(user)) {
+		seat := a.plan.Seat(user)
+		for event, class := range a.classes.Classes(seat.Cohort) {
 			if int(class) == event { // counts for its class
-				n += a.counts.get(user, uint32(event)).rows()
+				n += a.counts.get(seat, user, uint32(event)).rows()
 			}
 			n += a.Rejects.of(user, uint32(event))
 		}
@@ -164,8 +165,8 @@ func (w *walk) begin(user uint32) *attempted {
 
 // user gives each record of a user its state, class by class.
 func (w *walk) user(u *attempted) error {
-	c := w.a.plan.Cohort(u.user)
-	classes := w.a.classes.Classes(c)
+	seat := w.a.plan.Seat(u.user)
+	classes := w.a.classes.Classes(seat.Cohort)
 	slices.SortFunc(u.attempts, func(a, b attempt) int {
 		return cmp.Or(cmp.Compare(classes[a.event], classes[b.event]), cmp.Compare(a.event, b.event), cmp.Compare(a.copy, b.copy))
 	})
@@ -174,7 +175,7 @@ func (w *walk) user(u *attempted) error {
 		for n < len(rest) && classes[rest[n].event] == class {
 			n++
 		}
-		if err := w.class(u, c, rest[:n]); err != nil {
+		if err := w.class(u, seat, rest[:n]); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -208,15 +209,19 @@ func (w *walk) fate(b *book) ledger.Span {
 // class gives each record of a class its state. Rows are dealt to acked
 // records first, then to unknown ones: a row cannot tell which of its equals it
 // is. Error records are dealt to those that got no row.
-func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error {
+func (w *walk) class(u *attempted, seat generate.Seat, members []attempt) error {
+	c := seat.Cohort
 	plan, user, first := w.a.plan, u.user, uint32(w.a.classes.Classes(c)[members[0].event])
 	alike := w.a.classes.Members(c, int(first))
-	w.look(user, c, alike, uint64(len(members)))
+	if len(members) == 1 && len(alike) == 1 && w.plain(u, seat, members) {
+		return nil
+	}
+	w.look(user, seat, alike, uint64(len(members)))
 	here := w.sights[0]
 	rejectedFrom := w.rejectedFrom()
 	rejected := w.a.Rejects.of(user, alike...)
 	rejectedTo := rejectedFrom + rejected
-	w.a.arrivals.class(timedClass{user, first, u.book.worker, c.LogType[first], members, here.present > 0, rejected > 0})
+	w.a.arrivals.class(timedClass{seat.First + uint64(first), u.book.worker, c.LogType[first], members, here.present > 0, rejected > 0})
 	w.charge = charge{user: user, first: first, mutated: here.present - here.intact, extra: here.extra, intact: here.spare, gaps: w.charge.gaps.reset(len(w.path))}
 	k := uint64(0) // place of the next record
 	for _, fate := range [...]record.Fate{record.Acked, record.Unknown, record.Refused, record.Unsent} {
@@ -227,8 +232,6 @@ func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error 
 			w.charge.unknowns += uint64(m.span.Unknowns)
 			l := &w.tally.LogTypes[c.LogType[m.event]]
 			l.Planned++
-			d := Difference{ID: plan.ID(user, m.event), LogType: l.Name, Detail: m.span.Code}
-			d.ID.Copy = m.copy
 			k++
 			switch at := k - 1; {
 			case at < here.intact:
@@ -241,13 +244,11 @@ func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error 
 				l.Rejected++ // named by the error stage, with its place
 				w.arose(w.keptOut()).Rejected++
 			default:
-				w.absent(&l.States, fate, at, &d)
-			}
-			if d.Kind == "" {
-				continue
-			}
-			if err := w.report(d); err != nil {
-				return err
+				d := Difference{ID: plan.ID(user, m.event), LogType: l.Name, Detail: m.span.Code}
+				d.ID.Copy = m.copy
+				if err := w.absent(&l.States, fate, at, d); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -258,9 +259,24 @@ func (w *walk) class(u *attempted, c *generate.Cohort, members []attempt) error 
 	return nil
 }
 
+// plain takes a record that nothing more is to be said of than that it is
+// delivered, as nearly all are: what class does comes to this.
+func (w *walk) plain(u *attempted, seat generate.Seat, members []attempt) bool {
+	event := members[0].event
+	if len(w.path) > 1 || w.a.Rejects.some() || w.a.counts.get(seat, u.user, event) != (seen{intact: 1}) {
+		return false
+	}
+	logType := seat.Cohort.LogType[event]
+	l := &w.tally.LogTypes[logType]
+	l.Planned++
+	l.Delivered++
+	w.a.arrivals.class(timedClass{seat.First + uint64(event), u.book.worker, logType, members, true, false})
+	return true
+}
+
 // absent gives the record at place k, which has no row and no error record, its
 // state. What the stage before has was stored, whatever its fate says.
-func (w *walk) absent(s *States, fate record.Fate, k uint64, d *Difference) {
+func (w *walk) absent(s *States, fate record.Fate, k uint64, d Difference) error {
 	came, known := w.came(k), "acked"
 	if came {
 		known = "in " + w.path[1].Stage
@@ -271,6 +287,7 @@ func (w *walk) absent(s *States, fate record.Fate, k uint64, d *Difference) {
 		d.Kind = KindUndecided
 	case fate != record.Acked && !came:
 		s.Absent++
+		return nil
 	case w.settled:
 		s.Missing++
 		gap := w.lost(k)
@@ -280,4 +297,5 @@ func (w *walk) absent(s *States, fate record.Fate, k uint64, d *Difference) {
 		s.InFlight++
 		d.Kind, d.Detail = KindInFlight, known+", and in no object yet"
 	}
+	return w.report(d)
 }

@@ -34,6 +34,7 @@ type Scratch struct {
 	// Causes, if set, counts what changed rows, and bounds how many are looked into.
 	Causes *Causes
 
+	known      []known // users, for a Recogniser
 	want, best []byte
 	ids        identity
 	candidates []uint32

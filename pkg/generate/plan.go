@@ -338,18 +338,34 @@ func (p *Plan) LogTypes() []string { return p.logTypes }
 
 // Cohort returns the cohort of a user.
 func (p *Plan) Cohort(user uint32) *Cohort {
-	position := p.spread.position(uint64(user))
-	for _, c := range p.cohorts {
-		if position < c.first+c.Users {
-			return c
+	return p.Seat(user).Cohort
+}
+
+// A Seat is where a user's records stand: in a cohort, and from First on in the
+// dense index, each First plus its event.
+type Seat struct {
+	Cohort *Cohort
+	First  uint64
+}
+
+// Seat returns where a user's records stand.
+func (p *Plan) Seat(user uint32) Seat {
+	position, c := p.spread.position(uint64(user)), p.cohorts[len(p.cohorts)-1]
+	for _, some := range p.cohorts {
+		if position < some.first+some.Users {
+			c = some
+			break
 		}
 	}
-	return p.cohorts[len(p.cohorts)-1]
+	return Seat{c, c.base + (position-c.first)*uint64(c.Events)}
 }
+
+// Number is the cohort's place among [Plan.Cohorts].
+func (c *Cohort) Number() int { return c.number }
 
 // Index numbers the planned records densely from 0, in no particular order.
 func (p *Plan) Index(user, event uint32) uint64 {
-	return p.index(p.Cohort(user), user, event)
+	return p.Seat(user).First + uint64(event)
 }
 
 func (p *Plan) index(c *Cohort, user, event uint32) uint64 {

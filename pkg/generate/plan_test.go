@@ -85,7 +85,7 @@ func sized(t fataler, name string, users uint64, run Run) *Plan {
 	return p
 }
 
-var folders = map[string]fs.FS{"smoke": os.DirFS("../../scenarios"), "mixed": mixed}
+var folders = map[string]fs.FS{"smoke": os.DirFS("../../scenarios"), "social-game": os.DirFS("../../scenarios"), "mixed": mixed}
 
 func smoke(t fataler, users uint64, run Run) *Plan {
 	t.Helper()

@@ -85,9 +85,15 @@ func (s *splitter) run(ctx context.Context) error {
 // take gives out the row at r, or reads more of it, or declares damage.
 func (s *splitter) take(ctx context.Context) error {
 	b := s.buf[s.r:s.w]
-	n, f := 0, notObject
+	n, f, known := 0, notObject, false
 	if b[0] == '{' {
-		n, f = s.match.match(b)
+		// Where an object ends depends on nothing behind it, so what is known to be
+		// one is what match would find.
+		if n, f = s.known(b), whole; n == 0 {
+			n, f = s.match.match(b)
+		} else {
+			known = true
+		}
 	}
 	switch {
 	case n > s.max:
@@ -98,7 +104,7 @@ func (s *splitter) take(ctx context.Context) error {
 		return nil
 	case f == more, f == whole && !s.eof && !sees(b, n):
 		return s.fill(ctx)
-	case f == whole && n < len(b) && b[n] != '{' && !isBlank(b[n]) && !json.Valid(b[:n]):
+	case f == whole && !known && n < len(b) && b[n] != '{' && !isBlank(b[n]) && !json.Valid(b[:n]):
 		f = notJSON // such as a row whose nested object lost its opening bracket
 	}
 	if f != whole {
@@ -115,7 +121,15 @@ func (s *splitter) take(ctx context.Context) error {
 	}
 	s.r += n
 	s.stats.Rows++
-	return s.sweep.Row(Row{Object: s.key, Offset: at, Data: b[:n:n], Newline: newline(b[n:])})
+	return s.sweep.Row(Row{Object: s.key, Offset: at, Data: b[:n:n], Newline: newline(b[n:]), Known: known})
+}
+
+// known is how many bytes of b are a row that is known.
+func (s *splitter) known(b []byte) int {
+	if s.sweep.Known == nil {
+		return 0
+	}
+	return s.sweep.Known(b)
 }
 
 // sees says whether b shows what follows its first n bytes.

@@ -20,10 +20,21 @@ type Sweep struct {
 	// Keep, if set, says which of the listed objects to scan.
 	// It is called by one goroutine, in key order.
 	Keep func(object.Info) bool
+	// Known, if set, is asked of bytes that begin with '{' how many of the first
+	// are a row that it knows; 0: it knows none. They have to be one JSON object.
+	// Rows that it knows are given out as they would be without it, only sooner,
+	// and Row says of them that they are known, directly after Known did. It is
+	// not asked of CSV and Parquet, and called by the workers as Row is.
+	Known func([]byte) int
 	// Row and Damage are called concurrently by the workers. The calls for one
 	// object are made one at a time, in order of their offsets.
 	Row    func(Row) error
 	Damage func(Damage) error
+}
+
+// Scan scans one object of the sweep as [Scan] does.
+func (s Sweep) Scan(ctx context.Context, store object.Store, key string) (Stats, error) {
+	return scan(ctx, store, key, s)
 }
 
 // ScanAll scans the objects of a sweep as Scan does. Memory is bounded by

@@ -10,7 +10,7 @@ const (
 	ulidLen   = 26
 )
 
-// ulidDigits is the value of each character, flagged as digits is.
+// ulidDigits is the value of each character, with flags above it.
 var ulidDigits = func() (t [256]uint8) {
 	for i := range t {
 		t[i] = noDigit
@@ -26,6 +26,7 @@ var ulidDigits = func() (t [256]uint8) {
 
 // Flags above the value of a digit of base 32.
 const (
+	noDigit     = 1 << 7
 	lowerLetter = 1 << 5
 	upperLetter = 1 << 6
 )

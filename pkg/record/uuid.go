@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -147,66 +148,62 @@ func (f UUIDForm) ULID() bool { return f&formULID != 0 }
 // Version returns the version nibble, as captured; 0 for a ULID, which has none.
 func (f UUIDForm) Version() int { return int(f & 15) }
 
-// Kinds of character, as flags above the value of a hex digit.
-const (
-	lowerDigit = 1 << 4
-	upperDigit = 1 << 5
-	noDigit    = 1 << 7
-)
-
-var digits = func() (t [256]uint8) {
-	for i := range t {
-		t[i] = noDigit
-	}
-	for i := range uint8(10) {
-		t['0'+i] = i
-	}
-	for i := range uint8(6) {
-		t['a'+i] = 10 + i | lowerDigit
-		t['A'+i] = 10 + i | upperDigit
-	}
-	return t
-}()
-
-// places holds where each byte of a uuid stands in the form with hyphens.
-var places = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
-
 // ParseUUID reads a uuid of 36 characters, or 32 without hyphens, whose letters
 // are of one case; without letters it counts as lower case. Variants other than
 // that of RFC 9562 are refused, and with them the nil and the max uuid, which
 // name nothing. 26 characters are read as a ULID.
 func ParseUUID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
-	var kinds uint8
+	var words [4]uint64 // eight characters each
 	switch len(text) {
 	case 36:
 		if text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
 			return [16]byte{}, 0, false
 		}
-		for i, p := range places {
-			a, b := digits[text[p]], digits[text[p+1]]
-			kinds |= a | b
-			u[i] = a<<4 | b&15
-		}
+		words[0] = binary.BigEndian.Uint64(text)
+		words[1] = uint64(binary.BigEndian.Uint32(text[9:]))<<32 | uint64(binary.BigEndian.Uint32(text[14:]))
+		words[2] = uint64(binary.BigEndian.Uint32(text[19:]))<<32 | uint64(binary.BigEndian.Uint32(text[24:]))
+		words[3] = binary.BigEndian.Uint64(text[28:])
 	case 32:
 		form = formCompact
-		for i := range u {
-			a, b := digits[text[2*i]], digits[text[2*i+1]]
-			kinds |= a | b
-			u[i] = a<<4 | b&15
+		for i := range words {
+			words[i] = binary.BigEndian.Uint64(text[8*i:])
 		}
 	case ulidLen:
 		return parseULID(text)
 	default:
 		return [16]byte{}, 0, false
 	}
-	mixed := kinds&(lowerDigit|upperDigit) == lowerDigit|upperDigit
-	if kinds&noDigit != 0 || mixed || u[8]>>6 != variant {
+	// What writes the same characters is what they say.
+	var lower, upper uint64 // what differs
+	for i, w := range words {
+		n := unhex(w)
+		lower |= w ^ hex(uint64(n), lowerLetters)
+		upper |= w ^ hex(uint64(n), upperLetters)
+		binary.BigEndian.PutUint32(u[4*i:], n)
+	}
+	if lower != 0 && upper != 0 || u[8]>>6 != variant {
 		return [16]byte{}, 0, false
 	}
-	if kinds&upperDigit != 0 {
+	if lower != 0 {
 		form |= formUpper
 	}
 	return u, form | UUIDForm(u[6]>>4), true
+}
+
+// How far letters stand behind the digits.
+const (
+	lowerLetters = 'a' - '0' - 10
+	upperLetters = 'A' - '0' - 10
+)
+
+// unhex reads eight digits, the first in the highest byte. What is no digit is
+// read as any.
+func unhex(x uint64) uint32 {
+	const each = 0x0101010101010101
+	x = x&(each*15) + x>>6&each*9
+	x = (x | x>>4) & 0x00ff00ff00ff00ff
+	x = (x | x>>8) & 0x0000ffff0000ffff
+	return uint32(x | x>>16)
 }
 
 // AppendUUID appends u as form says, with the version nibble of form.
@@ -214,23 +211,40 @@ func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
 	if form&formULID != 0 {
 		return appendULID(dst, u, form)
 	}
-	alphabet := "0123456789abcdef"
+	letters := uint64(lowerLetters)
 	if form&formUpper != 0 {
-		alphabet = "0123456789ABCDEF"
+		letters = upperLetters
 	}
 	u[6] = uint8(form)<<4 | u[6]&15
+	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	a, b, c, d := hex(hi>>32, letters), hex(hi&math.MaxUint32, letters), hex(lo>>32, letters), hex(lo&math.MaxUint32, letters)
 	if form&formCompact != 0 {
 		var text [32]byte
-		for i, b := range u {
-			text[2*i], text[2*i+1] = alphabet[b>>4], alphabet[b&15]
-		}
+		binary.BigEndian.PutUint64(text[0:], a)
+		binary.BigEndian.PutUint64(text[8:], b)
+		binary.BigEndian.PutUint64(text[16:], c)
+		binary.BigEndian.PutUint64(text[24:], d)
 		return append(dst, text[:]...)
 	}
 	text := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
-	for i, p := range places {
-		text[p], text[p+1] = alphabet[u[i]>>4], alphabet[u[i]&15]
-	}
+	binary.BigEndian.PutUint64(text[0:], a)
+	binary.BigEndian.PutUint32(text[9:], uint32(b>>32))
+	binary.BigEndian.PutUint32(text[14:], uint32(b))
+	binary.BigEndian.PutUint32(text[19:], uint32(c>>32))
+	binary.BigEndian.PutUint32(text[24:], uint32(c))
+	binary.BigEndian.PutUint64(text[28:], d)
 	return append(dst, text[:]...)
+}
+
+// hex writes 32 bits as eight digits, the first in the highest byte: each nibble
+// is moved into a byte of its own, and those from ten on become letters, which
+// stand so far behind the digits.
+func hex(x, letters uint64) uint64 {
+	x = x&0xffff0000<<16 | x&0xffff
+	x = x&0x0000ff000000ff00<<8 | x&0x000000ff000000ff
+	x = x&0x00f000f000f000f0<<4 | x&0x000f000f000f000f
+	const each = 0x0101010101010101
+	return x + each*'0' + (x+each*6)>>4&each*letters
 }
 
 // ParseID is the strict inverse of ID.String: it takes no other spelling.

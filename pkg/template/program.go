@@ -72,17 +72,20 @@ const (
 	slotFake
 )
 
-// A part is the literal before a slot, and the slot.
+// A part is the literal before a slot, and the slot. What most slots need comes
+// first: a row touches the parts of another event than the one before it.
 type part struct {
 	literal  []byte
 	kind     slotKind
-	index    uint32 // of the uuid slot, the counter, the peer, the number of scale
-	user     UserForm
 	uuid     record.UUIDForm
-	inUUID   bool // peer: written as uuid says
-	self     bool // peer: the captured one is the user
+	inUUID   bool     // peer: written as uuid says
+	self     bool     // peer: the captured one is the user
+	index    uint32   // of the uuid slot, the counter, the peer, the number of scale
+	whole    int64    // time: as captured, where that is a number; of a stamp seconds on the clock
+	fraction []byte   // what stands behind it
+	user     UserForm // of a number that is a user's id, a peer's, or a counter
+	stamp    []byte   // time: year to seconds as captured, in one of stamps; empty: another form
 	form     Form
-	captured []byte // time: as captured, quotes stripped
 	ns       int64
 	number   decimal    // scale
 	shape    *shape     // hash
@@ -136,7 +139,13 @@ func (s *part) append(dst []byte, v *Values) []byte {
 
 func (s *part) appendTime(dst []byte, shift int64) []byte {
 	if s.form.unit != 0 {
-		return s.form.moveNumber(dst, s.captured, shift)
+		dst = strconv.AppendInt(dst, s.whole+shift*(1e9/s.form.unit), 10)
+		return append(dst, s.fraction...)
+	}
+	if len(s.stamp) > 0 {
+		if text, ok := s.stamped(s.whole + shift); ok {
+			return append(append(dst, text[:]...), s.fraction...)
+		}
 	}
 	return unixNano(s.ns, shift).In(s.form.zone).AppendFormat(dst, s.form.layout)
 }

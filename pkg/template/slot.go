@@ -77,7 +77,8 @@ func (c *compiler) time(f Field, value, inner []byte) (s part, err error) {
 	if !ok {
 		return s, fmt.Errorf("%s is no time in a known form", value)
 	}
-	s.kind, s.form, s.ns, s.captured = slotTime, form, ns, inner
+	s.kind, s.form, s.ns = slotTime, form, ns
+	s.take(inner)
 	key := string(f.Key)
 	if !slices.Contains(c.p.TimeKeys[key], form) {
 		c.p.TimeKeys[key] = append(c.p.TimeKeys[key], form)

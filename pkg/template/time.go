@@ -36,7 +36,7 @@ func FormOf(value []byte) (f Form, ns int64, ok bool) {
 			ns, ok = f.Parse(value)
 			// Refused: what the number would not give back (+1, 007), and a fraction
 			// below zero, which counts the other way.
-			ok = ok && bytes.Equal(f.moveNumber(nil, text, 0), text) && (n >= 0 || len(whole) == len(text))
+			ok = ok && string(strconv.AppendInt(nil, n, 10)) == string(whole) && (n >= 0 || len(whole) == len(text))
 			return f, ns, ok
 		}
 	}
@@ -125,10 +125,44 @@ func (f Form) Parse(value []byte) (ns int64, ok bool) {
 	return ns, true
 }
 
-// moveNumber appends captured, moved by shift seconds; its fraction stays.
-func (f Form) moveNumber(dst, captured []byte, shift int64) []byte {
-	whole, _, _ := bytes.Cut(captured, []byte("."))
-	n, _ := strconv.ParseInt(string(whole), 10, 64)
-	dst = strconv.AppendInt(dst, n+shift*(1e9/f.unit), 10)
-	return append(dst, captured[len(whole):]...)
+// take takes a captured time apart, so that what does not change is not made anew.
+func (s *part) take(captured []byte) {
+	if s.form.unit != 0 {
+		text, _, _ := bytes.Cut(captured, []byte("."))
+		s.whole, _ = strconv.ParseInt(string(text), 10, 64) // FormOf has read it
+		s.fraction = captured[len(text):]
+		return
+	}
+	for _, layout := range stamps {
+		if n := len(layout); strings.HasPrefix(s.form.layout, layout) {
+			// Only offsets that never change are read off a text.
+			at := unixNano(s.ns, 0).In(s.form.zone)
+			_, offset := at.Zone()
+			s.whole, s.stamp, s.fraction = at.Unix()+int64(offset), captured[:n], captured[n:]
+			return
+		}
+	}
 }
+
+// stamps are beginnings of layouts that need no [time.Time.Format], which is what
+// most of a record would cost.
+var stamps = []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"}
+
+// stamped writes seconds on the clock, since 1970, as the slot's stamp is written;
+// false: the year has more or less than four digits.
+func (s *part) stamped(seconds int64) (text [19]byte, ok bool) {
+	at := time.Unix(seconds, 0).UTC()
+	year, month, day := at.Date()
+	if year < 1000 || year > 9999 {
+		return text, false
+	}
+	copy(text[:], s.stamp)
+	second := int((seconds%86400 + 86400) % 86400)
+	for i, n := range [...]int{year / 100, year % 100, int(month), day, second / 3600, second / 60 % 60, second % 60} {
+		text[stampPlaces[i]], text[stampPlaces[i]+1] = byte('0'+n/10), byte('0'+n%10)
+	}
+	return text, true
+}
+
+// stampPlaces are where pairs of digits stand in a stamp.
+var stampPlaces = [...]uint8{0, 2, 5, 8, 11, 14, 17}

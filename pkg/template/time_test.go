@@ -246,7 +246,8 @@ func FuzzFormOf(f *testing.F) {
 		if form.quoted {
 			text = value[1 : len(value)-1]
 		}
-		slot := part{kind: slotTime, form: form, captured: text, ns: ns}
+		slot := part{kind: slotTime, form: form, ns: ns}
+		slot.take(text)
 		if got := slot.appendTime(nil, 0); string(got) != string(text) {
 			t.Errorf("%q moved by nothing is %q", text, got)
 		}

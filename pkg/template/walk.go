@@ -3,6 +3,7 @@ package template
 import (
 	"bytes"
 	"fmt"
+	"sync"
 )
 
 // A Kind says what a scalar is.
@@ -34,8 +35,12 @@ func (f Field) Path() string { return string(bytes.Join(f.stack, []byte("."))) }
 // not each literal: input that json.Valid accepts passes. An error of visit ends
 // the walk and is returned.
 func Walk(data []byte, visit func(Field) error) error {
-	w := walker{data: data, visit: visit}
-	w.stack = w.names[:0]
+	w, _ := walkers.Get().(*walker)
+	*w = walker{data: data, visit: visit, stack: w.stack[:0]}
+	defer func() {
+		w.data, w.visit = nil, nil
+		walkers.Put(w)
+	}()
 	w.space()
 	if err := w.value(nil, 0); err != nil {
 		return err
@@ -52,8 +57,10 @@ type walker struct {
 	at    int
 	visit func(Field) error
 	stack [][]byte
-	names [16][]byte // backs stack for usual depths
 }
+
+// walkers are those that nobody uses: a walker would be memory for each row.
+var walkers = sync.Pool{New: func() any { return new(walker) }}
 
 func (w *walker) fault(want string) error {
 	if w.at >= len(w.data) {

@@ -1,0 +1,202 @@
+package template
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/bits"
+
+	"kreplay/pkg/record"
+)
+
+// A Lead is how an event begins, up to the slot that tells best whose it is: the
+// uuid that names the event alone, else the first uuid or id of the user.
+type Lead struct {
+	Before [][]byte // the literals before the slots, up to that one's
+	Length int      // of that slot's text, a uuid; 0: it is the user's id in a form
+	Form   UserForm
+}
+
+// Lead returns how an event begins; false: no slot tells whose it is.
+func (p *Program) Lead(event int) (l Lead, ok bool) {
+	e, at := &p.Events[event], -1
+	for i := range e.parts {
+		s := &e.parts[i]
+		if s.kind == slotUUID && p.SlotEvent[s.index] == int32(event) {
+			at = i
+			break
+		}
+		if at < 0 && (s.kind == slotUser || s.kind == slotUUID) {
+			at = i
+		}
+	}
+	if at < 0 {
+		return l, false
+	}
+	for i := range at + 1 {
+		if len(e.parts[i].literal) == 0 {
+			return l, false
+		}
+		l.Before = append(l.Before, e.parts[i].literal)
+	}
+	if s := &e.parts[at]; s.kind == slotUUID {
+		l.Length = s.uuid.Len()
+	} else {
+		l.Form = s.user
+	}
+	return l, true
+}
+
+// Text finds the slot in b, which may begin as l says: of a slot before it, what
+// does not hold the byte that comes next.
+func (l *Lead) Text(b []byte) (text []byte, ok bool) {
+	for i, literal := range l.Before {
+		if i > 0 {
+			n := bytes.IndexByte(b, literal[0])
+			if n < 0 {
+				return nil, false
+			}
+			b = b[n:]
+		}
+		if !bytes.HasPrefix(b, literal) {
+			return nil, false
+		}
+		b = b[len(literal):]
+	}
+	if l.Length > 0 {
+		return b[:min(l.Length, len(b))], len(b) >= l.Length
+	}
+	if !bytes.HasPrefix(b, []byte(l.Form.Prefix)) {
+		return nil, false
+	}
+	b = b[len(l.Form.Prefix):]
+	n := 0
+	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
+		n++
+	}
+	return b[:n], n > 0
+}
+
+// A Told is a uuid that was read where a Lead has it.
+type Told struct {
+	Part int // len(Lead.Before) - 1; -1: none was
+	Slot uint32
+	Form record.UUIDForm
+}
+
+// Begins returns the length of an event as Append renders it for a user, if b
+// begins with that; else 0. What told says need not be compared once more. It
+// writes the texts of slots into room, and returns it for the next call.
+func (p *Program) Begins(b []byte, event int, v *Values, told Told, room []byte) (n int, _ []byte) {
+	e := &p.Events[event]
+	rest := b
+	for i := range e.parts {
+		s := &e.parts[i]
+		if !bytes.HasPrefix(rest, s.literal) {
+			return 0, room
+		}
+		rest = rest[len(s.literal):]
+		// Not a ULID: what reads one passes over four of its bits.
+		if i == told.Part && s.kind == slotUUID && s.index == told.Slot && s.uuid == told.Form && !s.uuid.ULID() {
+			rest = rest[s.uuid.Len():]
+			continue
+		}
+		length, ok := s.beginsWithNumber(rest, v)
+		if !ok {
+			room = s.append(room[:0], v)
+			if length = len(room); !bytes.HasPrefix(rest, room) {
+				return 0, room
+			}
+		}
+		rest = rest[length:]
+	}
+	if !bytes.HasPrefix(rest, e.tail) {
+		return 0, room
+	}
+	return len(b) - len(rest) + len(e.tail), room
+}
+
+// beginsWithNumber says the same of one slot, where that is a number and nothing
+// has to be written to compare it; not ok: it is none, or b begins otherwise.
+func (s *part) beginsWithNumber(b []byte, v *Values) (n int, ok bool) {
+	switch {
+	case s.kind == slotUser:
+		return s.user.begins(b, v.UserID)
+	case s.kind == slotCounter:
+		return s.user.begins(b, v.CounterBase+uint64(s.index)+1)
+	case s.kind == slotTime && s.form.unit != 0:
+		at := s.whole + v.Shift*(1e9/s.form.unit)
+		if at < 0 {
+			return 0, false
+		}
+		n, ok = digits(b, uint64(at), 0)
+		return n + len(s.fraction), ok && bytes.HasPrefix(b[n:], s.fraction)
+	}
+	return 0, false
+}
+
+// begins says how long n is as append writes it, if b begins with it.
+func (f *UserForm) begins(b []byte, n uint64) (length int, ok bool) {
+	if !bytes.HasPrefix(b, []byte(f.Prefix)) {
+		return 0, false
+	}
+	length, ok = digits(b[len(f.Prefix):], n, f.Width)
+	length += len(f.Prefix)
+	return length + len(f.Suffix), ok && bytes.HasPrefix(b[length:], []byte(f.Suffix))
+}
+
+// digits says how many digits n has, width at least, if b begins with them. There
+// is one way to write a number in so many digits, so it is read instead of written.
+func digits(b []byte, n uint64, width int) (length int, ok bool) {
+	// log10 of 2 is 1233/4096, nearly: exact for as many bits as there are.
+	length = bits.Len64(n|1) * 1233 >> 12
+	if n|1 >= tens[length] {
+		length++
+	}
+	length = max(length, width)
+	if len(b) < length {
+		return 0, false
+	}
+	rest, got := b[:length], uint64(0)
+	for ; len(rest) >= 8; rest = rest[8:] {
+		eight, ok := eightDigits(binary.LittleEndian.Uint64(rest))
+		if !ok {
+			return 0, false
+		}
+		hi, lo := bits.Mul64(got, 1e8)
+		var carry uint64
+		if got, carry = bits.Add64(lo, eight, 0); hi+carry > 0 {
+			return 0, false
+		}
+	}
+	for _, c := range rest {
+		hi, lo := bits.Mul64(got, 10)
+		var carry uint64
+		if got, carry = bits.Add64(lo, uint64(c-'0'), 0); c < '0' || c > '9' || hi+carry > 0 {
+			return 0, false
+		}
+	}
+	return length, got == n
+}
+
+// tens are the powers of ten, by their number of zeros.
+var tens = func() (t [20]uint64) {
+	for i := range t {
+		t[i] = powerOfTen(i)
+	}
+	return t
+}()
+
+// eightDigits reads eight digits, the first in the lowest byte of x: pairs of
+// digits are added up to numbers of two, four and eight of them.
+func eightDigits(x uint64) (n uint64, ok bool) {
+	const nibbles, zeros = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030
+	if x&nibbles != zeros || (x+0x0606060606060606)&nibbles != zeros {
+		return 0, false
+	}
+	x -= zeros
+	x = x*10 + x>>8
+	x = x&0x00ff00ff00ff00ff*100 + x>>16&0x00ff00ff00ff00ff
+	x = x&0x0000ffff0000ffff*10_000 + x>>32&0x0000ffff0000ffff
+	return x & math.MaxUint32, true
+}
