@@ -180,8 +180,8 @@ func (v *verifier) read(ctx context.Context, info object.Info) (ours bool, err e
 		return v.readErrors(ctx, info)
 	}
 	row, damage := v.rows(ctx, info, &ours)
-	_, err = v.res.Job.format(v.stage.Name).Scan(ctx, v.store, info.Key, row, damage)
-	return ours, err
+	stats, err := v.res.Job.format(v.stage.Name).Scan(ctx, v.store, info.Key, row, damage)
+	return ours || stats.Rows == 0, err // whose an empty object is nobody can tell
 }
 
 // was counts an object that was read, for progress.
