@@ -189,8 +189,8 @@ func (v *verifier) read(ctx context.Context, info object.Info) (ours bool, err e
 	}
 	scratch, _ := v.scratches.Get().(*generate.Scratch)
 	defer v.scratches.Put(scratch)
-	_, err = v.rows(ctx, info, scratch, &ours).Scan(ctx, v.store, info.Key)
-	return ours, err
+	stats, err := v.rows(ctx, info, scratch, &ours).Scan(ctx, v.store, info.Key)
+	return ours || stats.Rows == 0, err // whose an empty object is nobody can tell
 }
 
 // was counts an object that was read, for progress.
