@@ -102,13 +102,15 @@ func BenchmarkPushClient(b *testing.B) {
 	for _, tc := range []struct {
 		name string
 		set  []string
+		wire kinesis.Wire
 	}{
-		{"plain", nil},
-		{"scheduled", []string{"time.speedup=1000000"}},
-		{"ordered", []string{"stream.order=user"}},
+		{"plain", nil, kinesis.JSON},
+		{"cbor", nil, kinesis.CBOR},
+		{"scheduled", []string{"time.speedup=1000000"}, kinesis.JSON},
+		{"ordered", []string{"stream.order=user"}, kinesis.JSON},
 	} {
 		b.Run(tc.name, func(b *testing.B) {
-			client := kinesis.New(sdkConfig(elsewhere(b)), streamName, kinesis.Options{Requests: benchInFlight})
+			client := kinesis.New(sdkConfig(elsewhere(b)), streamName, kinesis.Options{Requests: benchInFlight, Wire: tc.wire})
 			defer client.Close()
 			job := wide(b, users, append(tc.set, fmt.Sprintf("stream.limits.requests=%d", benchInFlight))...)
 			dir, n := b.TempDir(), 0

@@ -39,8 +39,15 @@ type pushed struct {
 // push sends so many users' records; sharded: each shard is paced.
 func push(t testing.TB, job *replay.Job, cfg local.Config, change func(*replay.PushConfig, *local.Pipeline, *kinesis.Client)) pushed {
 	t.Helper()
+	return pushOver(t, kinesis.JSON, job, cfg, change)
+}
+
+var wires = map[string]kinesis.Wire{"json": kinesis.JSON, "cbor": kinesis.CBOR}
+
+func pushOver(t testing.TB, wire kinesis.Wire, job *replay.Job, cfg local.Config, change func(*replay.PushConfig, *local.Pipeline, *kinesis.Client)) pushed {
+	t.Helper()
 	pipe := start(t, cfg, nil)
-	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 16})
+	client := kinesis.New(sdkConfig(pipe.URL()), streamName, kinesis.Options{Requests: 16, Wire: wire})
 	t.Cleanup(client.Close)
 	p := pushed{pipe: pipe, run: filepath.Join(t.TempDir(), "run")}
 	to := pushConfig(p.run, client, cfg.Lake)
@@ -58,8 +65,8 @@ func sharded(cfg *replay.PushConfig, _ *local.Pipeline, c *kinesis.Client) {
 // Over a network without latency every copy that the stream holds is in the
 // ledger: nothing is sent twice behind its back.
 func TestNoDuplicateBehindTheLedger(t *testing.T) {
-	for range 10 {
-		p := push(t, smoke(t, 500), local.Config{}, nil)
+	for i := range 10 {
+		p := pushOver(t, kinesis.Wire(i%2), smoke(t, 500), local.Config{}, nil)
 		if p.err != nil {
 			t.Fatal(p.err)
 		}
@@ -72,26 +79,30 @@ func TestNoDuplicateBehindTheLedger(t *testing.T) {
 // Lost answers, resets and failed entries at once: nothing is missing, what is
 // there twice is the producer's, and the books balance.
 func TestAllFaultsAtOnce(t *testing.T) {
-	lake := t.TempDir()
-	faults := local.Faults{Seed: 1, LostPercent: 10, ResetPercent: 5, FailPercent: 0.5, FailStoredPercent: 0.5}
-	p := push(t, smoke(t, 500), local.Config{Lake: lake, BufferInterval: time.Hour, Delimiter: "\n", Faults: faults}, nil)
-	if p.err != nil {
-		t.Fatal(p.err)
-	}
-	if err := p.pipe.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	res, err := replay.Verify(t.Context(), replay.VerifyConfig{Dir: p.run, Quiet: time.Nanosecond, Max: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tally := res.Stages[0].Tally
-	if err := errors.Join(p.led.Check(), tally.Check()); err != nil {
-		t.Error(err)
-	}
-	if rep := res.Report(); rep.Verdict != report.Pass || tally.Delivered != 20_000 || tally.Producer == 0 || tally.Pipeline != 0 ||
-		tally.Rows != 20_000+tally.Producer || *rep.Push.Bytes == 0 || rep.Push.Put == nil || len(rep.Push.Shards) != 3 {
-		t.Errorf("%s %s, %+v, push %+v", rep.Verdict, rep.Reasons, tally, rep.Push)
+	for name, wire := range wires {
+		t.Run(name, func(t *testing.T) {
+			lake := t.TempDir()
+			faults := local.Faults{Seed: 1, LostPercent: 10, ResetPercent: 5, FailPercent: 0.5, FailStoredPercent: 0.5}
+			p := pushOver(t, wire, smoke(t, 500), local.Config{Lake: lake, BufferInterval: time.Hour, Delimiter: "\n", Faults: faults}, nil)
+			if p.err != nil {
+				t.Fatal(p.err)
+			}
+			if err := p.pipe.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			res, err := replay.Verify(t.Context(), replay.VerifyConfig{Dir: p.run, Quiet: time.Nanosecond, Max: time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tally := res.Stages[0].Tally
+			if err := errors.Join(p.led.Check(), tally.Check()); err != nil {
+				t.Error(err)
+			}
+			if rep := res.Report(); rep.Verdict != report.Pass || tally.Delivered != 20_000 || tally.Producer == 0 || tally.Pipeline != 0 ||
+				tally.Rows != 20_000+tally.Producer || *rep.Push.Bytes == 0 || rep.Push.Put == nil || len(rep.Push.Shards) != 3 {
+				t.Errorf("%s %s, %+v, push %+v", rep.Verdict, rep.Reasons, tally, rep.Push)
+			}
+		})
 	}
 }
 
@@ -109,7 +120,7 @@ func TestOrderedByUser(t *testing.T) {
 				Faults: local.Faults{Seed: seed, LostPercent: float64(rng.IntN(10)), ResetPercent: float64(rng.IntN(5)),
 					FailPercent: float64(rng.IntN(5)), FailStoredPercent: float64(rng.IntN(5)), Throttle: rng.IntN(200), Of: 40 * users, Latency: time.Millisecond},
 			}
-			p := push(t, job, cfg, func(to *replay.PushConfig, pipe *local.Pipeline, c *kinesis.Client) {
+			p := pushOver(t, kinesis.Wire(seed%2), job, cfg, func(to *replay.PushConfig, pipe *local.Pipeline, c *kinesis.Client) {
 				if seed%3 > 0 {
 					to.Target.Shards = c.Shards
 				}

@@ -30,6 +30,7 @@ func (a *app) pushCommand() *cobra.Command {
 	}
 	p.src.add(c)
 	p.src.addRate(c)
+	p.src.addWire(c)
 	a.addMetrics(c)
 	p.target.add(c)
 	f := c.Flags()
@@ -39,7 +40,7 @@ func (a *app) pushCommand() *cobra.Command {
 	f.StringVar(&p.who.Run, "run-id", "", "id of the run, one for all workers (default: $KREPLAY_RUN_ID, the job's id on AWS Batch, else a fresh one)")
 	f.StringVar(&p.who.Anchor, "anchor", "", "event time of the first user's first event, RFC 3339, one for all workers (default: $KREPLAY_ANCHOR, else so that the last event is just before the start)")
 	f.StringVar(&p.who.StartAt, "start-at", "", "send nothing before this time, RFC 3339, one for all workers (default: $KREPLAY_START_AT, else at once)")
-	f.StringVar(&p.resume, "resume", "", "go on with the run of this directory: send what is not acked; --rate and --set stream.limits… may change, --run-dir s3://… is its copy")
+	f.StringVar(&p.resume, "resume", "", "go on with the run of this directory: send what is not acked; --rate, --wire and --set stream.limits… may change, --run-dir s3://… is its copy")
 	f.BoolVar(&p.dry, "dry-run", false, "check scenario, stream, permissions and guards, and send nothing")
 	return c
 }

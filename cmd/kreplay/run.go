@@ -88,6 +88,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	r.src.add(c)
 	r.src.addRate(c)
+	r.src.addWire(c)
 	r.app.addMetrics(c)
 	r.target.add(c)
 	r.out.add(c)
@@ -199,7 +200,7 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 		return err
 	}
 	defer func() { _ = pipe.Close() }() //nolint:contextcheck // it also ends what outlives a cancelled ctx
-	client := kinesis.New(localConfig(pipe.URL()), name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
+	client := kinesis.New(localConfig(pipe.URL()), name, sinkOptions(job))
 	cfg.Push.Target = r.localTarget(client, name, pipe.URL())
 	if of != nil {
 		cfg.Push.Target.LogTypes = map[string]replay.Target{}

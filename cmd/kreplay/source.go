@@ -28,6 +28,7 @@ type sourceFlags struct {
 	users uint64
 	seed  uint64
 	rate  string
+	wire  string
 }
 
 func (s *sourceFlags) add(c *cobra.Command) {
@@ -56,7 +57,15 @@ func (s *sourceFlags) overrides(c *cobra.Command) ([]string, error) {
 	if s.rate != "" {
 		set = append(set, "stream.limits.rate="+s.rate)
 	}
+	if s.wire != "" {
+		set = append(set, "stream.wire="+s.wire)
+	}
 	return set, nil
+}
+
+// addWire is for the commands that send to a stream.
+func (s *sourceFlags) addWire(c *cobra.Command) {
+	c.Flags().StringVar(&s.wire, "wire", "", "how requests are written: json, or cbor, which is less to send (stream.wire)")
 }
 
 // addRate is for the commands that send.

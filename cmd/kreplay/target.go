@@ -66,7 +66,7 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 	if err != nil {
 		return replay.Target{}, nil, err
 	}
-	client := kinesis.New(cfg, name, kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests})
+	client := kinesis.New(cfg, name, sinkOptions(job))
 	doors := make([]*door, len(names))
 	for i, n := range names {
 		doors[i] = &door{name: n, given: strings.TrimSuffix(given, name) + n, client: client.Of(n)}
@@ -88,6 +88,15 @@ func (t *targetFlags) open(ctx context.Context, a *app, job *replay.Job) (replay
 		to.LogTypes[l] = replay.Target{Sink: d.client, Stream: d.name, Endpoint: to.Endpoint, RecordBytes: d.info.MaxRecordBytes, Shards: a.paced(job, d)}
 	}
 	return to, client, nil
+}
+
+// sinkOptions are what a scenario says of requests.
+func sinkOptions(job *replay.Job) kinesis.Options {
+	o := kinesis.Options{Requests: job.Scenario.Stream.Limits.Requests}
+	if job.Scenario.Stream.Wire == scenario.WireCBOR {
+		o.Wire = kinesis.CBOR
+	}
+	return o
 }
 
 // streams names the streams that a run goes to, and which of them each log type goes to.

@@ -9,7 +9,11 @@ import (
 
 // servePut answers a PutRecords call.
 func (p *Pipeline) servePut(w http.ResponseWriter, r *http.Request, sc *scratch) {
-	if sc.put.parse(sc.body) != nil {
+	parse, answer := sc.put.parse, sc.answer
+	if inCBOR(r) {
+		parse, answer = sc.put.parseCBOR, sc.answerCBOR
+	}
+	if parse(sc.body) != nil {
 		garbled().write(w)
 		return
 	}
@@ -28,7 +32,7 @@ func (p *Pipeline) servePut(w http.ResponseWriter, r *http.Request, sc *scratch)
 			no.write(w)
 			return
 		}
-		sc.answer(s)
+		answer(s)
 	}
 	p.plan.note(sc.fault, sc)
 	p.pause(r.Context(), wait)
@@ -64,19 +68,22 @@ func (sc *scratch) unpack(s *stream, where string) *refusal {
 	size := 0
 	for i := range sc.put.records {
 		e := &sc.put.records[i]
-		size += len(e.key) + len(e.data)/4*3
+		size += len(e.key) + e.size(sc.put.raw)
 	}
 	arena := make([]byte, 0, size)
 	auto := s.auto.Load()
 	sc.recs, sc.places = sc.recs[:0], sc.places[:0]
+	var err error
 	for i := range sc.put.records {
 		e := &sc.put.records[i]
 		if no := e.check(where, i, auto); no != nil {
 			return no
 		}
 		start := len(arena)
-		var err error
-		if arena, err = decode(append(arena, e.key...), e.data); err != nil {
+		arena = append(arena, e.key...)
+		if sc.put.raw {
+			arena = append(arena, e.data...)
+		} else if arena, err = decode(arena, e.data); err != nil {
 			return garbled()
 		}
 		h, ok := e.place()
@@ -94,6 +101,14 @@ func (sc *scratch) unpack(s *stream, where string) *refusal {
 		return refuse("InvalidArgumentException", "Records size exceeds 10 MB limit")
 	}
 	return nil
+}
+
+// size is the most that the data of e has bytes.
+func (e *entry) size(raw bool) int {
+	if raw {
+		return len(e.data)
+	}
+	return len(e.data) / 4 * 3
 }
 
 // place is where on the ring of hash keys e goes; false: its ExplicitHashKey is none.
@@ -129,16 +144,20 @@ func (e *entry) check(where string, i int, auto bool) *refusal {
 	return nil
 }
 
-// answer appends the JSON answer of a PutRecords call to sc.resp.
-func (sc *scratch) answer(s *stream) {
-	failed := 0
+// failed counts the entries that were not stored, or say so.
+func (sc *scratch) failed() (n int) {
 	for _, o := range sc.out {
 		if o.seq == 0 || o.failed {
-			failed++
+			n++
 		}
 	}
+	return n
+}
+
+// answer writes the JSON answer of a PutRecords call into sc.resp.
+func (sc *scratch) answer(s *stream) {
 	b := append(sc.resp[:0], `{"EncryptionType":"NONE","FailedRecordCount":`...)
-	b = strconv.AppendInt(b, int64(failed), 10)
+	b = strconv.AppendInt(b, int64(sc.failed()), 10)
 	b = append(b, `,"Records":[`...)
 	for i, o := range sc.out {
 		if i > 0 {

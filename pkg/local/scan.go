@@ -16,7 +16,7 @@ var errSyntax = errors.New("local: not a PutRecords body")
 
 // entry is one record of a request. Its slices point into the body.
 type entry struct {
-	data []byte // base64; nil: absent
+	data []byte // nil: absent
 	key  []byte // nil: absent
 	hash []byte // nil: absent
 }
@@ -25,6 +25,7 @@ type entry struct {
 type putRecords struct {
 	name, arn string
 	records   []entry
+	raw       bool // data is as it is; else in base64
 }
 
 // parse fills r from body, reusing r.records. Data is left in base64.

@@ -95,7 +95,10 @@ func (p *Pipeline) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/x-amz-json-1.1")
+	h.Set("Content-Type", jsonType)
+	if inCBOR(r) {
+		h.Set("Content-Type", cborType) // also says in what refusals are written
+	}
 	h.Set("X-Amzn-Requestid", uuid.NewString())
 	sc := p.pool.Get().(*scratch)
 	defer func() {
@@ -118,6 +121,10 @@ func (p *Pipeline) serve(w http.ResponseWriter, r *http.Request) {
 	handle, ok := handlers[name]
 	if !ok {
 		refuse("UnknownOperationException", "").write(w)
+		return
+	}
+	if inCBOR(r) {
+		refuse("SerializationException", "kreplay local speaks CBOR for PutRecords only: set CBOR_ENABLED=false (-Daws.cborEnabled=false), so that %s comes in JSON", name).write(w)
 		return
 	}
 	out, no := handle(p, call{r, region}, sc.body)
@@ -181,6 +188,10 @@ func (sc *scratch) read(w http.ResponseWriter, r *http.Request) *refusal {
 }
 
 func (no *refusal) write(w http.ResponseWriter) {
+	if w.Header().Get("Content-Type") == cborType {
+		send(w, no.status, no.cborBody())
+		return
+	}
 	body, err := json.Marshal(struct {
 		Type    string `json:"__type"`
 		Message string `json:"message,omitempty"`

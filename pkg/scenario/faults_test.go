@@ -107,6 +107,7 @@ var faulty = []struct{ text, want string }{
 	{minimal + "stream: {limits: {requests: 1001}}\n", `3:29: requests: want a whole number from 1 to 1000, got 1001`},
 	{minimal + "stream: {limits: {per_shard: 101%}}\n", `3:30: per_shard: 101%: want at most 100%`},
 	{minimal + "stream: {on_unknown: drop}\n", `3:22: on_unknown: want resend or hold, got "drop"`},
+	{minimal + "stream: {wire: CBOR}\n", `3:16: wire: want json or cbor, got "CBOR": did you mean "cbor"?`},
 	{minimal + "stages: {raws: {path: a}}\n", `3:10: stages: unknown name "raws": did you mean "raw"?`},
 	{minimal + "stages: {raw: {}}\n", `3:15: raw: path: missing: want a directory, a file or s3://bucket/prefix`},
 	{minimal + "stages: {raw: a}\n", `3:15: raw: want a mapping, got "a"`},

@@ -110,7 +110,7 @@ func drawScenario(t *rapid.T) *Scenario {
 		Name: word.Draw(t, "name"), Seed: rapid.Uint64().Draw(t, "seed"), File: "scenario.yaml",
 		Stream: Stream{
 			Name: word.Draw(t, "stream") + rapid.SampledFrom([]string{"", "-{log_type}"}).Draw(t, "each"), PartitionKey: word.Draw(t, "key"),
-			Newline: Newline(rapid.IntRange(0, 2).Draw(t, "newline")), OnUnknown: Policy(rapid.IntRange(0, 1).Draw(t, "policy")),
+			Newline: Newline(rapid.IntRange(0, 2).Draw(t, "newline")), OnUnknown: Policy(rapid.IntRange(0, 1).Draw(t, "policy")), Wire: Wire(rapid.IntRange(0, 1).Draw(t, "wire")),
 			Limits: Limits{Rate: rate.Draw(t, "rate"), Bytes: rate.Draw(t, "bytes"), Requests: rapid.IntRange(1, 1000).Draw(t, "requests")}, Order: Order(rapid.IntRange(0, 1).Draw(t, "order")), MaxSlip: time.Duration(rapid.IntRange(0, 1e6).Draw(t, "slip")) * time.Millisecond,
 		},
 		Stages: []Stage{{Name: "raw", Path: word.Draw(t, "path"), Partition: rapid.SampledFrom([]string{"", "!{timestamp:yyyy/MM/dd/HH}", "x/!{timestamp:yyyy'T'MM}/"}).Draw(t, "partition")}},
@@ -265,7 +265,7 @@ func write(s *Scenario) string {
 	p("stream:\n  name: %q\n  partition_key: %q\n  newline: %s\n  on_unknown: %s\n", s.Stream.Name, s.Stream.PartitionKey,
 		[]string{"auto", "true", "false"}[s.Stream.Newline], []string{"resend", "hold"}[s.Stream.OnUnknown])
 	p("  limits: { rate: %s, bytes: %s, requests: %d }\n", rate(s.Stream.Limits.Rate, "/s"), rate(s.Stream.Limits.Bytes, "B/s"), s.Stream.Limits.Requests)
-	p("  order: %s\n  max_slip: %v\n", []string{"none", "user"}[s.Stream.Order], s.Stream.MaxSlip)
+	p("  order: %s\n  wire: %s\n  max_slip: %v\n", []string{"none", "user"}[s.Stream.Order], []string{"json", "cbor"}[s.Stream.Wire], s.Stream.MaxSlip)
 	p("settle: { quiet: %v, max: %v }\nstages:\n", s.Settle.Quiet, s.Settle.Max)
 	for _, st := range s.Stages {
 		if st.Name == "stream" {
@@ -385,7 +385,7 @@ func TestContent(t *testing.T) {
 		}
 		return string(s.Content())
 	}
-	for _, set := range []string{"vars={a: b}", "time={speedup: 2}", "time={speedup: 2}\ninject={late: {share: 1%, by: 1h}}", "stream.order=user", "stream.max_slip=0s",
+	for _, set := range []string{"vars={a: b}", "time={speedup: 2}", "time={speedup: 2}\ninject={late: {share: 1%, by: 1h}}", "stream.order=user", "stream.wire=cbor", "stream.max_slip=0s",
 		"stream.limits.per_shard=5%", "expect.queries={a: {sql: b, equals: 0}}", "guard={missing: 1}", "stages={dlq: {path: x}}", "population.users=${u}", "name=x", "seed=2", "stream.name=x", "stream.limits={}", "stream.on_unknown=resend", "stages={}", "settle={}", "expect={}",
 		"templates.whale=elsewhere", "keep=[price]"} {
 		if content(set) != content() {

@@ -122,8 +122,18 @@ type Stream struct {
 	Limits       Limits
 	Order        Order
 	OnUnknown    Policy
+	Wire         Wire
 	MaxSlip      time.Duration // a schedule that slips further at p99 proves nothing; 0: no bound
 }
+
+// A Wire says how records are written on their way to the stream.
+type Wire uint8
+
+// What wire may be.
+const (
+	WireJSON Wire = iota
+	WireCBOR      // a quarter fewer bytes, for endpoints that know it
+)
 
 // An Order says in what order a user's records arrive.
 type Order uint8

@@ -30,6 +30,9 @@ var stream = field{key: "stream", doc: "where records go", kind: section, fields
 		take: store(order, func(s *draft) *Order { return &s.Stream.Order })},
 	{key: "on_unknown", doc: "what to do with a record that may or may not be stored", form: "resend or hold", json: `{"enum":["resend","hold"]}`, def: "resend",
 		take: store(onUnknown, func(s *draft) *Policy { return &s.Stream.OnUnknown })},
+	{key: "wire", doc: "how requests are written: json, as AWS documents it; cbor, as the AWS SDK for Java does: less to send, for Kinesis and endpoints that know it", form: "json or cbor",
+		json: `{"enum":["json","cbor"]}`, def: "json",
+		take: store(wire, func(s *draft) *Wire { return &s.Stream.Wire })},
 	{key: "max_slip", doc: "a schedule that is later than this at p99 proves nothing; 0s: however late", form: "duration", json: jsonDuration, def: "1s",
 		take: store(duration, func(s *draft) *time.Duration { return &s.Stream.MaxSlip })},
 }}

@@ -156,6 +156,11 @@ func onUnknown(n node) (Policy, error) {
 	return Policy(i), err
 }
 
+func wire(n node) (Wire, error) {
+	i, err := oneOf(n, "json", "cbor")
+	return Wire(i), err
+}
+
 func requests(n node) (int, error) {
 	v, err := wholeNumber(n, 1, 1000)
 	return int(v), err

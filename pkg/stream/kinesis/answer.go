@@ -43,9 +43,13 @@ type answerReader struct {
 var readers = sync.Pool{New: func() any { return &answerReader{names: map[string]string{}, errs: map[string]error{}} }}
 
 // outcomes judges r.text, the answer to recs.
-func (r *answerReader) outcomes(recs []record.Record) ([]record.Outcome, error) {
+func (r *answerReader) outcomes(recs []record.Record, wire Wire) ([]record.Outcome, error) {
 	var plain bool
-	if r.entries, plain = scan(r.text, r.entries[:0]); !plain {
+	if wire == CBOR {
+		if r.entries, plain = scanCBOR(r.text, r.entries[:0], len(recs)); !plain {
+			return nil, fmt.Errorf("no CBOR with the outcomes of %d records in its %d bytes (if every answer is like that, pass --wire json): %w", len(recs), len(r.text), errBroken)
+		}
+	} else if r.entries, plain = scan(r.text, r.entries[:0]); !plain {
 		var err error
 		if r.entries, err = decode(r.text, r.entries[:0]); err != nil {
 			return nil, fmt.Errorf("%w: %w", errBroken, err)
@@ -93,7 +97,7 @@ func (r *answerReader) name(text []byte) string {
 	}
 	name, known := r.names[string(text)]
 	if !known {
-		name = string(text)
+		name = string(bytes.ToValidUTF8(text, []byte("\ufffd")))
 		keep(r.names, name, name)
 	}
 	if len(name) <= maxText {
@@ -111,7 +115,7 @@ func (r *answerReader) err(e *entry) error {
 	if err, known := r.errs[string(text)]; known {
 		return err
 	}
-	err := errors.New(string(text))
+	err := errors.New(string(bytes.ToValidUTF8(text, []byte("\ufffd"))))
 	keep(r.errs, string(text), err)
 	return err
 }

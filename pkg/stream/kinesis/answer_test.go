@@ -42,7 +42,7 @@ func FuzzAnswer(f *testing.F) {
 		for i := range recs {
 			recs[i].ID.Event = uint32(i)
 		}
-		out, failed := read(string(answer)).outcomes(recs)
+		out, failed := read(string(answer)).outcomes(recs, JSON)
 		if (failed != nil) != (err != nil) || failed != nil && !errors.Is(failed, errBroken) {
 			t.Fatalf("%q: outcomes say %v, encoding/json says %v", answer, failed, err)
 		}
@@ -136,7 +136,7 @@ func TestServiceAnswersAreScanned(t *testing.T) {
 		if _, plain := scan(r.text, nil); !plain {
 			t.Fatalf("not scanned: %s", r.text)
 		}
-		out, err := r.outcomes(recs)
+		out, err := r.outcomes(recs, JSON)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestAnswerAllocatesOnce(t *testing.T) {
 	recs := make([]record.Record, 500)
 	r := read(`{"FailedRecordCount":0,"Records":[` + strings.TrimSuffix(strings.Repeat(`{"SequenceNumber":"49","ShardId":"s-0"},`, 500), ",") + `]}`)
 	if n := testing.AllocsPerRun(20, func() {
-		if _, err := r.outcomes(recs); err != nil {
+		if _, err := r.outcomes(recs, JSON); err != nil {
 			t.Error(err)
 		}
 	}); n > 1 {

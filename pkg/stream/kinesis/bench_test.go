@@ -30,18 +30,22 @@ const benchSize, benchBatch, benchInFlight = 400, 500, 8
 // putters are the client and, beside it in the same run, the SDK's own loop.
 func putters(b *testing.B, url string) map[string]func() int {
 	recs := streamtest.Records(0, benchBatch, benchSize)
-	c := kinesis.New(config(url), streamName, kinesis.Options{Requests: benchInFlight})
-	b.Cleanup(c.Close)
-	own := sdk.NewFromConfig(config(url))
-	name := streamName
-	return map[string]func() int{
-		"client": func() int {
+	put := func(wire kinesis.Wire) func() int {
+		c := kinesis.New(config(url), streamName, kinesis.Options{Requests: benchInFlight, Wire: wire})
+		b.Cleanup(c.Close)
+		return func() int {
 			out, err := c.Put(b.Context(), recs)
 			if err != nil {
 				b.Error(err)
 			}
 			return streamtest.Fates(out)[record.Acked]
-		},
+		}
+	}
+	own := sdk.NewFromConfig(config(url))
+	name := streamName
+	return map[string]func() int{
+		"client": put(kinesis.JSON),
+		"cbor":   put(kinesis.CBOR),
 		"sdk": func() int {
 			in := &sdk.PutRecordsInput{StreamName: &name, Records: make([]types.PutRecordsRequestEntry, len(recs))}
 			for i := range recs {
@@ -60,7 +64,7 @@ func putters(b *testing.B, url string) map[string]func() int {
 // 500 records of 400 bytes a call, 8 calls in flight, to local without limits;
 // client and server share the process.
 func BenchmarkPut(b *testing.B) {
-	for _, name := range []string{"client", "sdk"} {
+	for _, name := range []string{"client", "cbor", "sdk"} {
 		b.Run(name, func(b *testing.B) {
 			p := serve(b, local.Config{Retain: 32 << 20})
 			inFlight(b, putters(b, p.URL())[name])

@@ -1,10 +1,12 @@
 package kinesis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -13,15 +15,37 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
+// explainPut is explain for a call that spoke the client's wire.
+func (c *Client) explainPut(err error) error {
+	if why := notCBOR(err); c.wire == CBOR && why != "" {
+		return fmt.Errorf("stream %q at %s: the endpoint does not seem to know CBOR (%s); pass --wire json, or set stream.wire: json: %w",
+			c.stream, cmp.Or(c.endpoint, c.region), why, ErrInvalid)
+	}
+	return c.explain(err)
+}
+
+// notCBOR says how an endpoint refused what it could not read; else it is empty.
+func notCBOR(err error) string {
+	if statusOf(err) == http.StatusUnsupportedMediaType {
+		return "HTTP 415"
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return ""
+	}
+	switch code := api.ErrorCode(); code {
+	case "SerializationException", "UnknownOperationException", "UnsupportedMediaTypeException":
+		return code
+	}
+	return ""
+}
+
 // explain turns an error into one sentence with the next step.
 func (c *Client) explain(err error) error {
 	var api smithy.APIError
 	var answer *awshttp.ResponseError
 	var send *smithyhttp.RequestSendError
-	where := c.region
-	if c.endpoint != "" {
-		where = c.endpoint
-	}
+	where := cmp.Or(c.endpoint, c.region)
 	if errors.Is(err, ErrCredentials) {
 		return fmt.Errorf("stream %q at %s: no credentials; check --profile or AWS_ACCESS_KEY_ID: %w", c.stream, where, cause(err))
 	}

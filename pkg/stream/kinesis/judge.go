@@ -44,7 +44,7 @@ func (c *Client) failed(recs []record.Record, err error, sent bool, age int64) (
 		out[i] = record.Outcome{ID: recs[i].ID, Fate: fate, Code: code, Err: err}
 	}
 	if fatal {
-		return out, c.explain(err)
+		return out, c.explainPut(err)
 	}
 	return out, nil
 }

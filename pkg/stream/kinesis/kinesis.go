@@ -36,6 +36,7 @@ var errBroken = errors.New("answer is broken")
 type Options struct {
 	Requests int           // requests in flight: as many connections are kept; 0: 32
 	Timeout  time.Duration // of one call, after which its fate is unknown; 0: 30 s
+	Wire     Wire          // of Put and DryRun; all else is in JSON
 }
 
 // controlPerSecond is how often the stream is asked about itself, at most. An
@@ -61,6 +62,7 @@ type service struct {
 	region   string
 	timeout  time.Duration
 	clock    stream.Clock
+	wire     Wire
 }
 
 // New returns a Client. The SDK's own retries are off: every attempt is ours to account for.
@@ -75,7 +77,7 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 	if !ok {
 		base = awshttp.NewBuildableClient()
 	}
-	c := &service{control: rate.NewLimiter(controlPerSecond, controlPerSecond), region: cfg.Region, endpoint: aws.ToString(cfg.BaseEndpoint), timeout: o.Timeout}
+	c := &service{control: rate.NewLimiter(controlPerSecond, controlPerSecond), region: cfg.Region, endpoint: aws.ToString(cfg.BaseEndpoint), timeout: o.Timeout, wire: o.Wire}
 	c.http = &http.Client{ // on a copy of the transport: the SDK would hide the one in use from Close
 		Transport:     transport(base.GetTransport(), o.Requests),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -87,7 +89,7 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 	c.api = sdk.NewFromConfig(cfg, func(so *sdk.Options) {
 		so.HTTPClient = doer{c.http}
 		so.Retryer = aws.NopRetryer{}
-		so.Protocol = wire{so.Protocol, &c.clock}
+		so.Protocol = protocol{so.Protocol, &c.clock, o.Wire}
 	})
 	return &Client{c, stream}
 }
@@ -154,5 +156,5 @@ func (c *Client) DryRun(ctx context.Context, recs []record.Record) error {
 	case err == nil:
 		return fmt.Errorf("stream %q: the endpoint does not know dry runs: it may have stored %d records: %w", c.stream, len(recs), ErrInvalid)
 	}
-	return c.explain(err)
+	return c.explainPut(err)
 }

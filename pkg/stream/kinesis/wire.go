@@ -18,13 +18,23 @@ import (
 	"kreplay/pkg/stream"
 )
 
-// wire speaks PutRecords in place of the SDK's own protocol, which costs more
-// than all the rest of a call: the records of a call go straight into the body
-// and the answer straight into outcomes. The bytes are the same. Everything
+// A Wire is how the records of a Put are written.
+type Wire uint8
+
+// The wires. An endpoint that does not know CBOR refuses the call.
+const (
+	JSON Wire = iota // as the SDK for Go does: data in base64
+	CBOR             // as the SDK for Java does: a quarter fewer bytes
+)
+
+// protocol speaks PutRecords in place of the SDK's own, which costs more than
+// all the rest of a call: the records of a call go straight into the body and
+// the answer straight into outcomes. In JSON the bytes are the same. Everything
 // else, and every answer that is an error, stays the SDK's.
-type wire struct {
+type protocol struct {
 	smithyhttp.ClientProtocol
 	clock *stream.Clock // told of each answer
+	wire  Wire
 }
 
 // call is one PutRecords call on its way through the SDK, which knows of it by
@@ -44,18 +54,24 @@ func callOf(ctx context.Context) *call {
 }
 
 // SerializeRequest implements [smithyhttp.ClientProtocol].
-func (w wire) SerializeRequest(ctx context.Context, op *smithy.OperationSchema, in smithy.Serializable, req *smithyhttp.Request) error {
+func (p protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSchema, in smithy.Serializable, req *smithyhttp.Request) error {
 	k := callOf(ctx)
 	put, ok := in.(*sdk.PutRecordsInput)
 	if k == nil || !ok {
-		return w.ClientProtocol.SerializeRequest(ctx, op, in, req)
+		return p.ClientProtocol.SerializeRequest(ctx, op, in, req)
 	}
 	// The stock protocol sets method, path and headers; its body, of no records, is replaced.
-	if err := w.ClientProtocol.SerializeRequest(ctx, op, in, req); err != nil {
+	if err := p.ClientProtocol.SerializeRequest(ctx, op, in, req); err != nil {
 		return err
 	}
-	k.body = newBuffer(requestSize(k.recs))
-	k.body.bytes = appendRequest(k.body.bytes, put, k.recs)
+	if p.wire == CBOR {
+		req.Header.Set("Content-Type", cborType)
+		k.body = newBuffer(cborRequestSize(k.recs))
+		k.body.bytes = appendCBORRequest(k.body.bytes, put, k.recs)
+	} else {
+		k.body = newBuffer(requestSize(k.recs))
+		k.body.bytes = appendRequest(k.body.bytes, put, k.recs)
+	}
 	sized, err := req.SetStream(bytes.NewReader(k.body.bytes))
 	if err != nil {
 		return fmt.Errorf("kinesis: request body: %w", err)
@@ -70,19 +86,26 @@ func (w wire) SerializeRequest(ctx context.Context, op *smithy.OperationSchema, 
 const maxAnswer = 8 << 20
 
 // DeserializeResponse implements [smithyhttp.ClientProtocol].
-func (w wire) DeserializeResponse(ctx context.Context, op *smithy.OperationSchema, types *smithy.TypeRegistry, resp *smithyhttp.Response, out smithy.Deserializable) error {
+func (p protocol) DeserializeResponse(ctx context.Context, op *smithy.OperationSchema, types *smithy.TypeRegistry, resp *smithyhttp.Response, out smithy.Deserializable) error {
 	k := callOf(ctx)
 	if k != nil {
-		w.clock.Answer(resp.Header.Get("Date"), k.sent, time.Now())
+		p.clock.Answer(resp.Header.Get("Date"), k.sent, time.Now())
 	}
 	if k == nil || resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return w.ClientProtocol.DeserializeResponse(ctx, op, types, resp, out)
+		if isCBOR(resp.Header) {
+			resp.Body = errorInJSON(resp.Body)
+		}
+		return p.ClientProtocol.DeserializeResponse(ctx, op, types, resp, out)
 	}
 	r := readers.Get().(*answerReader)
 	defer readers.Put(r)
 	err := r.read(resp.Body, resp.ContentLength)
-	if err == nil {
-		k.out, err = r.outcomes(k.recs)
+	switch {
+	case err != nil:
+	case p.wire == CBOR && !isCBOR(resp.Header):
+		err = fmt.Errorf("an answer in %q to a request in %s: %w", resp.Header.Get("Content-Type"), cborType, errBroken)
+	default:
+		k.out, err = r.outcomes(k.recs, p.wire)
 	}
 	if err != nil {
 		return &smithy.DeserializationError{Err: err}

@@ -110,11 +110,11 @@ func TestRequestIsTheStockOne(t *testing.T) {
 			}
 		}
 		want := write(context.Background(), t, stock, &theirs)
-		got := write(context.WithValue(context.Background(), callKey{}, &call{recs: recs}), t, wire{ClientProtocol: stock}, in)
+		got := write(context.WithValue(context.Background(), callKey{}, &call{recs: recs}), t, protocol{ClientProtocol: stock}, in)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("request (-stock +ours):\n%s", diff)
 		}
-		if other := write(context.Background(), t, wire{ClientProtocol: stock}, &theirs); !cmp.Equal(want, other) {
+		if other := write(context.Background(), t, protocol{ClientProtocol: stock}, &theirs); !cmp.Equal(want, other) {
 			t.Fatalf("a call that is not ours was changed: %q", other.Body)
 		}
 	})

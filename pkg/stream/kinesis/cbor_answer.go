@@ -1,0 +1,223 @@
+package kinesis
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
+
+// cborReader is what is left of a text in CBOR. It never reads on behind what is
+// bad, and allocates only where a text comes in pieces, which nobody writes.
+type cborReader struct {
+	rest []byte
+	bad  bool // no CBOR, or not what was asked for
+}
+
+func (c *cborReader) fail() {
+	c.rest, c.bad = nil, true
+}
+
+// head reads the head of an item: its major type and its argument, which is a
+// length, a number or a value. open: it has none, and a break ends the item.
+func (c *cborReader) head() (major byte, n uint64, open bool) {
+	if len(c.rest) == 0 {
+		c.fail()
+		return 0, 0, false
+	}
+	major, low := c.rest[0]>>5, c.rest[0]&31
+	c.rest = c.rest[1:]
+	switch {
+	case low < 24:
+		return major, uint64(low), false
+	case low == 31 && major >= cborBytes && major <= cborMap:
+		return major, 0, true
+	case low > 27 || len(c.rest) < 1<<(low-24):
+		c.fail()
+		return 0, 0, false
+	}
+	switch low {
+	case 24:
+		n = uint64(c.rest[0])
+		if major == cborOther && n < 32 { // these have a shorter form, and that alone is one
+			c.fail()
+			return 0, 0, false
+		}
+	case 25:
+		n = uint64(binary.BigEndian.Uint16(c.rest))
+	case 26:
+		n = uint64(binary.BigEndian.Uint32(c.rest))
+	default:
+		n = binary.BigEndian.Uint64(c.rest)
+	}
+	c.rest = c.rest[1<<(low-24):]
+	return major, n, false
+}
+
+// open steps into a list or a map of n items; open: until a break.
+func (c *cborReader) open(want byte) (n uint64, open bool) {
+	major, n, open := c.head()
+	if major != want {
+		c.fail()
+	}
+	return n, open
+}
+
+// more says whether a list or a map has another item.
+func (c *cborReader) more(n *uint64, open bool) bool {
+	if c.bad {
+		return false
+	}
+	if open {
+		return !c.take(cborBreak)
+	}
+	*n--
+	return *n != math.MaxUint64 // it was 0
+}
+
+// take steps over b, if it is next.
+func (c *cborReader) take(b byte) bool {
+	if len(c.rest) == 0 || c.rest[0] != b {
+		return false
+	}
+	c.rest = c.rest[1:]
+	return true
+}
+
+// text reads a text or a null, which is an empty one. It may not be UTF-8.
+func (c *cborReader) text() []byte {
+	if c.take(0xf6) {
+		return nil
+	}
+	major, n, open := c.head()
+	if major != cborText {
+		c.fail()
+		return nil
+	}
+	return c.content(cborText, n, open)
+}
+
+// content reads what stands behind the head of bytes or of a text.
+func (c *cborReader) content(major byte, n uint64, open bool) []byte {
+	if !open {
+		if n > uint64(len(c.rest)) {
+			c.fail()
+			return nil
+		}
+		text := c.rest[:n:n]
+		c.rest = c.rest[n:]
+		return text
+	}
+	var all []byte
+	for c.more(&n, true) {
+		m, size, pieces := c.head()
+		if m != major || pieces {
+			c.fail()
+			return nil
+		}
+		all = append(all, c.content(major, size, false)...)
+	}
+	return all
+}
+
+// maxDepth is deeper than any answer: a list of lists of lists would fill the stack.
+const maxDepth = 16
+
+// skip steps over an item, which lies depth deep.
+func (c *cborReader) skip(depth int) {
+	if depth > maxDepth {
+		c.fail()
+		return
+	}
+	switch major, n, open := c.head(); major {
+	case cborBytes, cborText:
+		c.content(major, n, open)
+	case cborList, cborMap:
+		for c.more(&n, open) {
+			c.skip(depth + 1)
+			if major == cborMap {
+				c.skip(depth + 1)
+			}
+		}
+	case cborTag:
+		c.skip(depth + 1)
+	}
+}
+
+// scanCBOR reads an answer to n records. Names are exact, and of two members of
+// one name the last one counts.
+func scanCBOR(answer []byte, into []entry, n int) (entries []entry, ok bool) {
+	c := cborReader{rest: answer}
+	found := false
+	for members, open := c.open(cborMap); c.more(&members, open); {
+		if string(c.text()) != "Records" {
+			c.skip(0)
+			continue
+		}
+		found = true
+		into = c.entries(into[:0], n)
+	}
+	return into, found && !c.bad && len(c.rest) == 0
+}
+
+// entries reads the value of Records, and no more than one more than there should be.
+func (c *cborReader) entries(into []entry, n int) []entry {
+	if c.take(0xf6) {
+		return into
+	}
+	into = slices.Grow(into, n+1)
+	for left, open := c.open(cborList); c.more(&left, open); {
+		if len(into) > n {
+			c.fail()
+			return into
+		}
+		into = append(into, entry{})
+		if e := &into[len(into)-1]; !c.stored(e) {
+			c.entry(e)
+		}
+	}
+	return into
+}
+
+// Members of an entry of a record that was stored, as their names stand there.
+const (
+	cborSequence = "\x6eSequenceNumber"
+	cborShard    = "\x67ShardId"
+)
+
+// stored reads an entry of a record that was stored, as it is written nearly
+// always; otherwise it reads nothing.
+func (c *cborReader) stored(e *entry) bool {
+	try := *c
+	if !try.take(cborOpenMap) && !try.take(cborMap<<5|2) || !try.word(cborSequence) {
+		return false
+	}
+	e.sequence = try.text()
+	if !try.word(cborShard) {
+		return false
+	}
+	e.shard = try.text()
+	if try.bad || c.rest[0] == cborOpenMap && !try.take(cborBreak) {
+		return false
+	}
+	*c = try
+	return true
+}
+
+func (c *cborReader) word(w string) bool {
+	if len(c.rest) < len(w) || string(c.rest[:len(w)]) != w {
+		return false
+	}
+	c.rest = c.rest[len(w):]
+	return true
+}
+
+func (c *cborReader) entry(e *entry) {
+	*e = entry{}
+	for n, open := c.open(cborMap); c.more(&n, open); {
+		if at := e.member(c.text()); at != nil {
+			*at = c.text()
+		} else {
+			c.skip(0)
+		}
+	}
+}
