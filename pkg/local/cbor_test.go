@@ -30,7 +30,7 @@ type (
 		Type              string `json:"__type" cbor:"__type"`
 		Message           string `json:"message" cbor:"message"`
 		FailedRecordCount int
-		Records           []struct{ SequenceNumber, ShardId, ErrorCode, ErrorMessage string } //nolint:revive // the service's names
+		Records           []struct{ SequenceNumber, ShardId, ErrorCode, ErrorMessage string }
 	}
 )
 

@@ -187,28 +187,44 @@ const (
 // stored reads an entry of a record that was stored, as it is written nearly
 // always; otherwise it reads nothing.
 func (c *cborReader) stored(e *entry) bool {
-	try := *c
-	if !try.take(cborOpenMap) && !try.take(cborMap<<5|2) || !try.word(cborSequence) {
+	b := c.rest
+	if len(b) <= len(cborSequence) || b[0] != cborOpenMap && b[0] != cborMap<<5|2 || string(b[1:1+len(cborSequence)]) != cborSequence {
 		return false
 	}
-	e.sequence = try.text()
-	if !try.word(cborShard) {
+	open := b[0] == cborOpenMap
+	sequence, b := shortText(b[1+len(cborSequence):])
+	if len(b) < len(cborShard) || string(b[:len(cborShard)]) != cborShard {
 		return false
 	}
-	e.shard = try.text()
-	if try.bad || c.rest[0] == cborOpenMap && !try.take(cborBreak) {
+	shard, b := shortText(b[len(cborShard):])
+	if open {
+		if len(b) == 0 || b[0] != cborBreak {
+			return false
+		}
+		b = b[1:]
+	}
+	if shard == nil {
 		return false
 	}
-	*c = try
+	e.sequence, e.shard, c.rest = sequence, shard, b
 	return true
 }
 
-func (c *cborReader) word(w string) bool {
-	if len(c.rest) < len(w) || string(c.rest[:len(w)]) != w {
-		return false
+// shortText reads a text of less than 256 bytes; nil: it is something else.
+func shortText(b []byte) (text, rest []byte) {
+	if len(b) < 2 {
+		return nil, nil
 	}
-	c.rest = c.rest[len(w):]
-	return true
+	n, from := int(b[0])-cborText<<5, 1
+	if n == 24 {
+		n, from = int(b[1]), 2
+	} else if n < 0 || n > 24 {
+		return nil, nil
+	}
+	if len(b)-from < n {
+		return nil, nil
+	}
+	return b[from : from+n : from+n], b[from+n:]
 }
 
 func (c *cborReader) entry(e *entry) {

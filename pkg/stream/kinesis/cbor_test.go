@@ -41,7 +41,7 @@ func TestCBORRequestIsJavas(t *testing.T) {
 func TestWiresSayTheSame(t *testing.T) {
 	type request struct {
 		DryRun                          *bool
-		StreamARN, StreamId, StreamName *string //nolint:revive // the service's names
+		StreamARN, StreamId, StreamName *string
 		Records                         []struct {
 			Data                          []byte
 			PartitionKey, ExplicitHashKey *string
@@ -81,7 +81,7 @@ func TestWiresSayTheSame(t *testing.T) {
 
 // answerInCBOR is an answer as the library reads it, which is ours to be held against.
 type answerInCBOR struct {
-	Records []struct{ SequenceNumber, ShardId, ErrorCode, ErrorMessage string } //nolint:revive // the service's names
+	Records []struct{ SequenceNumber, ShardId, ErrorCode, ErrorMessage string }
 }
 
 func decodeCBOR(text []byte) (entries []entry, err error) {
@@ -276,6 +276,30 @@ func TestCBORAnswerAllocatesOnce(t *testing.T) {
 		}); n > 1 {
 			t.Errorf("%s: %v allocations, want 1", name, n)
 		}
+	}
+}
+
+func BenchmarkAnswer(b *testing.B) {
+	recs := make([]record.Record, 500)
+	digits, shard := strings.Repeat("49", 28), "shardId-000000000000"
+	for _, bm := range []struct {
+		name, text string
+		wire       Wire
+	}{
+		{"json", `{"FailedRecordCount":0,"Records":[` + strings.TrimSuffix(strings.Repeat(`{"SequenceNumber":"`+digits+`","ShardId":"`+shard+`"},`, 500), ",") + `]}`, JSON},
+		{"cbor", "\xbf\x67Records\x9f" + strings.Repeat("\xbf\x6eSequenceNumber\x78\x38"+digits+"\x67ShardId\x74"+shard+"\xff", 500) + "\xff\xff", CBOR},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			r := read(bm.text)
+			b.SetBytes(int64(len(bm.text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.outcomes(recs, bm.wire); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/record")
+		})
 	}
 }
 
