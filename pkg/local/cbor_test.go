@@ -125,6 +125,7 @@ func TestCBORIsRead(t *testing.T) {
 		"\xa2" + name + "\x67Records\x82" + entry:                                                        "SerializationException",
 		"\xa2" + name + "\x67Records\x81\xa2\x64Data\x63abc\x6cPartitionKey\x61a":                        "SerializationException",
 		"\xa2" + name + "\x67Records\x81\xa2\x64Data\x41a\x6cPartitionKey\x61\xff":                       "SerializationException",
+		"\xa3" + name + name + "\x67Records\x81" + entry:                                                 "SerializationException",
 		"\xa2" + name + "\x67records\x81" + entry:                                                        "ValidationException",
 		"\xa2" + name + "\x67Records\x9b\x7f\xff\xff\xff\xff\xff\xff\xff" + entry:                        "SerializationException",
 		`{"StreamName":"events","Records":[]}`:                                                           "SerializationException",
