@@ -96,7 +96,10 @@ func (w *waiting) objects(ctx context.Context, v *verifier) (*objects, error) {
 		closer = io.NopCloser(nil)
 	}
 	v.store = store
-	o := &objects{store: store, closer: closer, since: v.since(), within: within(w.paths, v.stage.Name), pool: w.pool, read: v.read}
+	o := &objects{store: store, closer: closer, since: v.since(), within: within(w.paths, v.stage.Name), pool: w.pool, read: v.read, looks: new(lookout)}
+	if s := w.cfg.scouting; s != nil && s.lookouts[v.stage.Name] != nil {
+		o.looks = s.lookouts[v.stage.Name]
+	}
 	if v.place.bounded() && !w.cfg.Everywhere {
 		o.window = func(now time.Time) []string { return v.place.prefixes(w.res.Ledger.Manifest.Started, now) }
 	}
@@ -117,7 +120,7 @@ func (v *verifier) begin(ctx context.Context) error {
 	err := v.drop()
 	v.acc, v.rejects = account.NewOf(v.rules), account.NewRejects(v.res.Plan)
 	v.acc.Folder = v.cfg.Dir
-	v.acc.Time(v.res.timing)
+	v.acc.Time(v.res.timing(v.stage.Name))
 	v.cause = new(generate.Causes)
 	if v.begun > 1 {
 		err = errors.Join(err, v.clear())
@@ -241,9 +244,10 @@ func (s *soFar) store(n SoFar) {
 func (v *verifier) rows(ctx context.Context, info object.Info, ours *bool) (row func(lake.Row) error, damage func(lake.Damage) error) {
 	scratch := &generate.Scratch{Causes: v.cause}
 	spot := v.place.spot(info.Key, v.res.Ledger.Manifest.Started, info.Modified)
+	visible := v.visible(info)
 	row = func(r lake.Row) error {
 		m := v.rules.Identify(r.Data, v.res.Job.formOf(v.stage.Name, r), scratch)
-		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset, At: info.Modified.UnixMilli()})
+		extra := v.acc.See(m, account.Place{Object: r.Object, Offset: r.Offset, At: info.Modified.UnixMilli(), Visible: visible})
 		*ours = *ours || m.Kind != generate.Foreign
 		if m.Kind != generate.Planned {
 			return nil
@@ -315,7 +319,7 @@ func (v *verifier) settle(rejects *account.Rejects, before *account.Account, lis
 		return name(d)
 	})
 	if err == nil && !v.unread() {
-		v.stage.Lag, err = v.res.lag(v.acc, v.news.asked, v.stage.Settled)
+		v.stage.Lag, err = v.lag()
 	}
 	return err
 }

@@ -119,9 +119,10 @@ func (s spot) slot(n int) uint32 {
 
 // find returns the spot of the class that begins with event.
 func (l *layout) find(user, event uint32) spot {
-	part := &l.parts[0]
+	part, index := &l.parts[0], uint64(0)
 	if len(l.parts) > 1 {
-		c := l.plan.Cohort(user)
+		var c *generate.Cohort
+		c, index = l.plan.Base(user)
 		for i := range l.parts {
 			if l.parts[i].cohort == c {
 				part = &l.parts[i]
@@ -129,10 +130,10 @@ func (l *layout) find(user, event uint32) spot {
 		}
 	}
 	b, n := &l.bands[part.band], uint64(0)
-	if l.byTime {
+	if l.byTime { // else there are several parts
 		n = l.plan.Place(user)
 	} else {
-		n = (l.plan.Index(user, 0) - b.base) / b.events
+		n = (index - b.base) / b.events
 	}
 	return spot{page: b.first + int(n/b.perPage), user: uint32(n % b.perPage * b.events), members: part.alike[event], event: event}
 }

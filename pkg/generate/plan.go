@@ -338,7 +338,10 @@ func (p *Plan) LogTypes() []string { return p.logTypes }
 
 // Cohort returns the cohort of a user.
 func (p *Plan) Cohort(user uint32) *Cohort {
-	position := p.spread.position(uint64(user))
+	return p.cohortAt(p.spread.position(uint64(user)))
+}
+
+func (p *Plan) cohortAt(position uint64) *Cohort {
 	for _, c := range p.cohorts {
 		if position < c.first+c.Users {
 			return c
@@ -349,7 +352,15 @@ func (p *Plan) Cohort(user uint32) *Cohort {
 
 // Index numbers the planned records densely from 0, in no particular order.
 func (p *Plan) Index(user, event uint32) uint64 {
-	return p.index(p.Cohort(user), user, event)
+	_, first := p.Base(user)
+	return first + uint64(event)
+}
+
+// Base returns the cohort of a user and the Index of the user's first record.
+func (p *Plan) Base(user uint32) (c *Cohort, first uint64) {
+	position := p.spread.position(uint64(user))
+	c = p.cohortAt(position)
+	return c, c.base + (position-c.first)*uint64(c.Events)
 }
 
 func (p *Plan) index(c *Cohort, user, event uint32) uint64 {
