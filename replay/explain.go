@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -73,6 +74,11 @@ type LedgerLife struct {
 	Fate     string `json:"fate"`
 	Unknowns uint32 `json:"unknown_attempts"`
 	Code     string `json:"last_code,omitempty"`
+	// Sent is when the request began that carried it: of its first acked attempt, else
+	// of its last unknown one; by the stream's clock where that is surely ahead of the
+	// sender's by SenderBehindMS. nil: there was neither.
+	Sent           *time.Time `json:"sent,omitempty"`
+	SenderBehindMS int64      `json:"sender_behind_ms,omitempty"`
 	// InWindow: it was in flight when the run broke off, or, in a copy of a run
 	// directory without its end, may have been sent since.
 	InWindow bool `json:"in_window"`
@@ -98,7 +104,8 @@ type RowLife struct {
 	Offset    int64             `json:"offset"`             // in decompressed bytes; of a Parquet file, the row's number
 	Sequence  string            `json:"sequence,omitempty"` // of a row of the stream; its object is stream/shard
 	Bytes     int               `json:"bytes"`
-	Modified  time.Time         `json:"modified"` // of the object; of a row of the stream: when it arrived
+	Modified  time.Time         `json:"modified"`         // of the object; of a row of the stream: when it arrived
+	LagMS     *int64            `json:"lag_ms,omitempty"` // until then, from being sent; nil: not known, or the row may be of a record alike
 	Intact    bool              `json:"intact"`
 	Misplaced bool              `json:"misplaced"`
 	Reason    string            `json:"reason,omitempty"` // of a rejected row
@@ -205,7 +212,22 @@ func (e *explainer) find(ctx context.Context, led *ledger.Account) error {
 		ID: e.id.String(), Run: led.Manifest.Run, Scenario: led.Manifest.Scenario,
 		Planned: planned(plan, r), Ledger: known(led, r.Seq),
 	}
+	if err := e.sent(led); err != nil {
+		return err
+	}
 	e.life.Planned.Stream, _ = scenario.StreamOf(led.Manifest.Stream, e.life.Planned.LogType) // it was one when the run began
+	return nil
+}
+
+// sent tells when the record was sent.
+func (e *explainer) sent(led *ledger.Account) error {
+	list := []ledger.Sent{{Seq: e.life.Ledger.Seq}}
+	if err := led.Times(list); err != nil || list[0].At == 0 {
+		return err
+	}
+	behind := e.res.clocks[slices.Index(e.res.Ledger.Workers, led)].Correction()
+	at := led.Manifest.Started.Add(behind + time.Duration(list[0].At-1)*time.Millisecond).UTC().Truncate(time.Millisecond)
+	e.life.Ledger.Sent, e.life.Ledger.SenderBehindMS = &at, behind.Milliseconds()
 	return nil
 }
 

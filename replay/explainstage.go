@@ -179,6 +179,10 @@ func (s *search) found(info object.Info, r lake.Row, row RowLife) {
 }
 
 func (s *search) keep(row RowLife) {
+	if sent := s.life.Ledger.Sent; sent != nil && s.out.Alike == 1 {
+		ms := row.Modified.UnixMilli() - sent.UnixMilli()
+		row.LagMS = &ms
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.out.Rows) == MaxRows {

@@ -6,14 +6,38 @@ import (
 
 	"kreplay/pkg/account"
 	"kreplay/pkg/ledger"
+	"kreplay/pkg/object"
 	"kreplay/pkg/report"
 	"kreplay/pkg/stream"
 )
 
-// lag is how long the records of a stage took that was listed at a time. A record
-// was sent by its sender's clock, put forward where the stream's is surely ahead.
-func (r *Result) lag(acc *account.Account, listed time.Time, settled bool) (*account.Lag, error) {
-	err := r.timing.Ask(func(worker int, list []ledger.Sent) (time.Time, error) {
+// timing is shared by the stages of which the same records are alike: what is asked
+// of a ledger is when one of those was sent. nil: nobody asks.
+func (r *Result) timing(stage string) *account.Timing {
+	if r.timings == nil {
+		return nil
+	}
+	said := r.Job.stage(stage)
+	classes := fmt.Sprintf("%v %q %v", said.Compare, said.Ignore, said.CSV) // as in Job.Rules
+	if r.timings[classes] == nil {
+		r.timings[classes] = account.NewTiming(r.Plan, r.Ledger.Manifest.Started)
+	}
+	return r.timings[classes]
+}
+
+// visible is when a listing showed an object first, as an account has it.
+func (v *verifier) visible(info object.Info) int64 {
+	if o, ok := v.source.(*objects); ok {
+		return o.looks.at(info)
+	}
+	return 0
+}
+
+// lag is how long the records of the stage took. A record was sent by its sender's
+// clock, put forward where the stream's is surely ahead.
+func (v *verifier) lag() (*account.Lag, error) {
+	r := v.res
+	err := r.timing(v.stage.Name).Ask(func(worker int, list []ledger.Sent) (time.Time, error) {
 		a := r.Ledger.Workers[worker]
 		if a == nil {
 			return time.Time{}, nil // nobody knows
@@ -23,8 +47,23 @@ func (r *Result) lag(acc *account.Account, listed time.Time, settled bool) (*acc
 	if err != nil {
 		return nil, err
 	}
-	l := acc.Lag(listed, settled)
+	l := v.acc.Lag(v.news.asked, v.ahead(), v.stage.Settled)
 	return &l, nil
+}
+
+// ahead is how far the stream's clock is surely ahead of this machine's. It was
+// read off by the senders, of which it is known in a run, and while a push is
+// followed, that they are on this machine.
+func (v *verifier) ahead() time.Duration {
+	if v.cfg.scouting == nil && !v.cfg.Follow {
+		return 0
+	}
+	for _, o := range v.res.clocks {
+		if o.Known() {
+			return o.Correction()
+		}
+	}
+	return 0
 }
 
 // readClocks reads how far the stream's clock was ahead of each worker's.
@@ -100,7 +139,7 @@ func (r *Result) clockNotes() (list []string) {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // addLag tells a stage's lag; no record was timed: nothing.
-func (r *Result) addLag(to *report.Stage, l *account.Lag) {
+func (r *Result) addLag(to *report.Stage, l *account.Lag, listed Listings) {
 	if l == nil || l.All.Count+l.Waiting+l.Unsaid == 0 {
 		return
 	}
@@ -109,7 +148,8 @@ func (r *Result) addLag(to *report.Stage, l *account.Lag) {
 		Clock: r.clock(), StepSeconds: l.Step.Seconds(), LogTypes: []report.LogTypeLag{}, Sent: []report.StepLag{},
 	}
 	if l.All.Count > 0 {
-		to.Lag = &report.Lag{P50: milliseconds(l.All.P50), P90: milliseconds(l.All.P90), P99: milliseconds(l.All.P99), Max: milliseconds(l.All.Max)}
+		all := lagOf(l.All)
+		to.Lag = &all
 	}
 	for _, t := range l.LogTypes {
 		d.LogTypes = append(d.LogTypes, report.LogTypeLag{Name: t.Name, LagPart: lagPart(t.Quantiles)})
@@ -117,7 +157,16 @@ func (r *Result) addLag(to *report.Stage, l *account.Lag) {
 	for _, s := range l.Steps {
 		d.Sent = append(d.Sent, report.StepLag{At: s.At, LagPart: lagPart(s.Quantiles)})
 	}
+	if v := l.Visible; v.Count > 0 {
+		d.Visible = &report.Visible{
+			Records: v.Count, MS: lagOf(v), ListedEvery: milliseconds(listed.Every()), Within: milliseconds(listed.Within), Listings: listed.Count, Calls: listed.Calls,
+		}
+	}
 	to.LagDetail = d
+}
+
+func lagOf(q account.Quantiles) report.Lag {
+	return report.Lag{P50: milliseconds(q.P50), P90: milliseconds(q.P90), P99: milliseconds(q.P99), Max: milliseconds(q.Max)}
 }
 
 func lagPart(q account.Quantiles) report.LagPart {

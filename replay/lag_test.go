@@ -240,3 +240,42 @@ func TestLagIsNeverNegative(t *testing.T) {
 		t.Errorf("%+v, want all 0, early, and in whole seconds", l)
 	}
 }
+
+// What explain says of a record is what verify counts: when it was sent, by the
+// stream's clock, and what it took from then on.
+func TestExplainTellsTheLag(t *testing.T) {
+	d := newDated(t)
+	p := must[*ledger.Account](t)(ledger.Open(d.dir))
+	for _, behind := range []time.Duration{0, time.Minute} {
+		d.clocked(stream.Offset{Low: behind, High: behind + time.Second, Answers: 1})
+		shift := behind
+		if behind > 0 {
+			shift += time.Second / 2
+		}
+		for user := range 3 {
+			life := must[*replay.Life](t)(replay.Explain(t.Context(), replay.ExplainConfig{Dir: d.dir, ID: fmt.Sprintf("%08x/%d/%d", uint32(p.Manifest.Tag), user, 7*user)}))
+			sent, row := life.Ledger.Sent, life.Stages[0].Rows[0]
+			if sent == nil || row.LagMS == nil || life.Ledger.SenderBehindMS != shift.Milliseconds() {
+				t.Fatalf("%+v, %+v; want times", life.Ledger, row)
+			}
+			took := time.Duration(*row.LagMS) * time.Millisecond
+			if !slices.Contains(d.took, took+shift) || row.Modified.UnixMilli()-sent.UnixMilli() != *row.LagMS {
+				t.Errorf("%s took %v from %v on, want one of what the records took", life.ID, took, sent)
+			}
+		}
+	}
+}
+
+// Stages that compare rows differently have other classes of records, and each is
+// told when its own were sent.
+func TestLagOfStagesThatCompareDifferently(t *testing.T) {
+	l := playIn(t, "", alike(t, 3, "stages.raw.path=x", "stages.raw.compare=json", "stages.raw.ignore=[what]", "stages.table.path=x"), func(*local.Config) {})
+	lake := filepath.Join(filepath.Dir(l.dir), "lake")
+	res := must[*replay.Result](t)(replay.Verify(t.Context(), replay.VerifyConfig{
+		Dir: l.dir, Quiet: time.Nanosecond, Max: time.Nanosecond, Stages: map[string]string{"raw": lake, "table": lake},
+	}))
+	raw, table := res.Stages[0].Lag, res.Stages[1].Lag
+	if raw.Unsaid+table.Unsaid > 0 || table.All.Count != raw.All.Count+3*19 { // of twenty, one class
+		t.Errorf("raw %+v, table %+v; want times of all classes, of which raw has 57 fewer", raw, table)
+	}
+}

@@ -142,7 +142,7 @@ func (r *Result) Report() report.Report {
 	for _, s := range r.Stages {
 		addStage(&rep, s)
 		rep.Stages[len(rep.Stages)-1].Changes = r.changes(s)
-		r.addLag(&rep.Stages[len(rep.Stages)-1], s.Lag)
+		r.addLag(&rep.Stages[len(rep.Stages)-1], s.Lag, s.Listed)
 	}
 	rep.Notes = slices.Concat(r.Notes, r.unknown(), r.Stats.notes(), r.clockNotes(), r.heat())
 	for i, f := range r.Findings {

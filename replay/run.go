@@ -16,11 +16,17 @@ type RunConfig struct {
 }
 
 // Run pushes a job's records, waits until the stages have settled, and
-// accounts for them.
+// accounts for them. The stages are listed all the time, so that it is known when
+// their objects became visible.
 func Run(ctx context.Context, job *Job, cfg RunConfig) (*Result, error) {
+	if cfg.Verify.Open == nil {
+		cfg.Verify.Open = openDir
+	}
+	scouting := scouted(ctx, job, cfg)
+	defer scouting.stop()
 	if _, err := Push(ctx, job, cfg.Push); err != nil {
 		return nil, err
 	}
-	cfg.Verify.Dir = cfg.Push.Dir
+	cfg.Verify.Dir, cfg.Verify.scouting = cfg.Push.Dir, scouting
 	return Verify(ctx, cfg.Verify)
 }

@@ -94,6 +94,15 @@ func (w *waiting) conclude(ctx context.Context) error {
 	for _, v := range w.stages {
 		w.res.Notes = append(w.res.Notes, v.told()...)
 	}
+	if s := w.cfg.scouting; s != nil {
+		s.stop()
+		w.res.Notes = append(w.res.Notes, s.notes()...)
+	}
+	for _, v := range w.stages {
+		if o, ok := v.source.(*objects); ok {
+			v.stage.Listed = o.listings()
+		}
+	}
 	for _, v := range w.stages {
 		if err := v.judge(ctx); err != nil {
 			return err

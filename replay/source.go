@@ -58,6 +58,7 @@ type objects struct {
 	due  func() bool
 	save func() error
 
+	looks  *lookout // may be another's, too
 	seen   lake.Seen
 	torn   bool // an object was read in part: what was read is of no use
 	mu     sync.Mutex
@@ -177,6 +178,7 @@ var errChanged = errors.New("changed")
 
 // list visits the objects that may hold rows of the run.
 func (o *objects) list(ctx context.Context, there *inventory, visit func(object.Info) error) error {
+	began, wide := time.Now(), o.window == nil || o.wide
 	prefixes := []string{""}
 	if o.window != nil && !o.wide {
 		prefixes = o.window(time.Now())
@@ -195,12 +197,21 @@ func (o *objects) list(ctx context.Context, there *inventory, visit func(object.
 			}
 			there.objects++
 			there.bytes += info.Size
+			o.looks.note(info, wide)
 			if err := visit(info); err != nil {
 				return err
 			}
 		}
 	}
+	o.looks.ended(began, wide)
 	return nil
+}
+
+// listings is what is to be said of those of this stage.
+func (o *objects) listings() Listings {
+	l := o.looks.listings()
+	l.Calls += lists(o.store)
+	return l
 }
 
 // elsewhere says whether an object belongs to a stage that lies within this one.

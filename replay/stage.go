@@ -104,7 +104,10 @@ func (w *waiting) objects(ctx context.Context, v *verifier) (*objects, error) {
 		closer = io.NopCloser(nil)
 	}
 	v.store = store
-	o := &objects{store: store, closer: closer, since: v.since(), within: within(w.paths, v.stage.Name), pool: w.pool, read: v.read}
+	o := &objects{store: store, closer: closer, since: v.since(), within: within(w.paths, v.stage.Name), pool: w.pool, read: v.read, looks: new(lookout)}
+	if s := w.cfg.scouting; s != nil && s.lookouts[v.stage.Name] != nil {
+		o.looks = s.lookouts[v.stage.Name]
+	}
 	if v.place.bounded() && !w.cfg.Everywhere {
 		o.window = func(now time.Time) []string { return v.place.prefixes(w.res.Ledger.Manifest.Started, now) }
 	}
@@ -125,7 +128,7 @@ func (v *verifier) begin(ctx context.Context) error {
 	err := v.drop()
 	v.acc, v.rejects = account.NewOf(v.rules), account.NewRejects(v.res.Plan)
 	v.acc.Folder = v.cfg.Dir
-	v.acc.Time(v.res.timing)
+	v.acc.Time(v.res.timing(v.stage.Name))
 	v.cause = new(generate.Causes)
 	if v.begun > 1 {
 		err = errors.Join(err, v.clear())
@@ -251,7 +254,7 @@ func (v *verifier) rows(ctx context.Context, info object.Info, scratch *generate
 	scratch.Causes = v.cause
 	said := v.res.Job.stage(v.stage.Name)
 	spot := v.place.spot(info.Key, v.res.Ledger.Manifest.Started, info.Modified)
-	at := account.Place{Object: info.Key, At: info.Modified.UnixMilli()}
+	at := account.Place{Object: info.Key, At: info.Modified.UnixMilli(), Visible: v.visible(info)}
 	sweep := lake.Sweep{Format: v.res.Job.format(v.stage.Name)}
 	var known generate.Match // the row that sweep has just said is known
 	if v.quick != nil {
@@ -338,7 +341,7 @@ func (v *verifier) settle(rejects *account.Rejects, before *account.Account, lis
 		return name(d)
 	})
 	if err == nil && !v.unread() {
-		v.stage.Lag, err = v.res.lag(v.acc, v.news.asked, v.stage.Settled)
+		v.stage.Lag, err = v.lag()
 	}
 	return err
 }

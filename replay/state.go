@@ -47,6 +47,7 @@ type state struct {
 	Errors errorFound `json:"errors"`
 	SoFar  SoFar      `json:"so_far"`
 	Bytes  int64      `json:"bytes"`
+	Listed Listings   `json:"listed"`
 
 	Causes *generate.Causes `json:"causes"`
 }
@@ -74,7 +75,7 @@ func (v *verifier) save() error {
 	}
 	s := v.stamp()
 	s.Wide, s.Newest, s.Away, s.Errors, s.SoFar, s.Bytes = o.window == nil || o.wide, o.newest, v.away.Load(), v.errs.load(), v.soFar.load(), v.bytes.Load()
-	s.Causes = v.cause
+	s.Causes, s.Listed = v.cause, o.listings()
 	var err error
 	if s.Found, err = v.found.sync(); err != nil {
 		return err
@@ -193,6 +194,7 @@ func (v *verifier) load(o *objects) (objects int, err error) {
 	v.soFar.store(s.SoFar)
 	v.bytes.Store(s.Bytes)
 	v.cause = s.Causes
+	o.looks.add(s.Listed)
 	v.objects.Store(int64(o.seen.Len()))
 	if !s.Newest.IsZero() {
 		v.newest.Store(s.Newest.UnixNano())
@@ -215,7 +217,7 @@ func (v *verifier) restore(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	acc.Time(v.res.timing)
+	acc.Time(v.res.timing(v.stage.Name))
 	err = v.acc.Close()
 	v.acc = acc
 	return err

@@ -42,11 +42,14 @@ type VerifyConfig struct {
 	Observe  func(Progress)
 
 	// Open opens the place where a stage lies; the closer is called when the
-	// stage has been read. nil: every path is a directory.
+	// stage has been read. nil: every path is a directory. Run opens stages twice,
+	// by several goroutines at a time.
 	Open func(ctx context.Context, path string) (object.Store, io.Closer, error)
 	// Tail reads the run's streams back, for the stage stream; the closer is
 	// called when that has been read. nil: the stage cannot be read.
 	Tail func(context.Context, Tailing) (stream.Tail, io.Closer, error)
+
+	scouting *scouting // lists the stages as well, since the push began; nil: nobody does
 }
 
 // A Result is what verify found.
@@ -64,8 +67,8 @@ type Result struct {
 	Samples  []Named  // the first differences; all of them are in differences.ndjson
 	Total    uint64   // differences
 
-	timing *account.Timing
-	clocks []stream.Offset // by worker; a zero one is not known
+	timings map[string]*account.Timing // by the classes of a stage
+	clocks  []stream.Offset            // by worker; a zero one is not known
 }
 
 // A Stage is the account of one stage.
@@ -80,6 +83,7 @@ type Stage struct {
 	Err     error // set when the stage could not be read: nothing is proven about it
 	Tally   account.Tally
 	Lag     *account.Lag     // nil: the stage could not be read
+	Listed  Listings         // as far as Lag tells of it
 	Causes  *generate.Causes // what changed its rows; nil: of an error stage
 	Errors  int              // of an error stage: objects that came since the run began, but those of other producers' records only
 
@@ -119,7 +123,7 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	if len(stages) == 0 {
 		return nil, errors.New("replay: the run names no stage to verify; give the lake's folder with --stage raw=DIR, or stages in the scenario")
 	}
-	res.timing = account.NewTiming(res.Plan, res.Ledger.Manifest.Started)
+	res.timings = map[string]*account.Timing{}
 	w := newWaiting(cfg, res, stages)
 	w.keep = true
 	err = w.conclude(ctx)
@@ -202,6 +206,9 @@ func (r *Result) reread(runs []string, isCopy bool) error {
 	}
 	if r.clocks, err = readClocks(led.Workers); err != nil {
 		return err
+	}
+	for _, t := range r.timings {
+		t.Renew()
 	}
 	r.Ledger = led
 	r.Stats, err = readStats(dirs)

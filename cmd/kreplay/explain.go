@@ -118,6 +118,13 @@ func writePlanned(b *strings.Builder, p replay.PlannedLife) {
 }
 
 func writeLedger(b *strings.Builder, l replay.LedgerLife) {
+	if l.Sent != nil {
+		clock := ""
+		if l.SenderBehindMS != 0 {
+			clock = fmt.Sprintf(", by the stream's clock: %s later than by the sender's", time.Duration(l.SenderBehindMS)*time.Millisecond)
+		}
+		fmt.Fprintf(b, "sent     At %s%s.\n", l.Sent.Format(millis), clock)
+	}
 	fmt.Fprintf(b, "ledger   Seq %s of %s. ", report.Count(l.Seq), report.Count(l.Of))
 	attempts := ""
 	switch {
@@ -184,6 +191,9 @@ func writeStage(b *strings.Builder, s replay.StageLife) {
 	}
 }
 
+// millis is a time to the millisecond; S3 tells whole seconds.
+const millis = "2006-01-02T15:04:05.999Z07:00"
+
 func writeRow(b *strings.Builder, r replay.RowLife) {
 	state := "intact"
 	if !r.Intact {
@@ -199,7 +209,15 @@ func writeRow(b *strings.Builder, r replay.RowLife) {
 	if r.Sequence != "" {
 		where = "sequence number " + r.Sequence
 	}
-	fmt.Fprintf(b, "         %s, %s, %d bytes, there since %s: %s\n", r.Object, where, r.Bytes, r.Modified.Format(time.RFC3339), state)
+	lag := ""
+	switch {
+	case r.LagMS == nil:
+	case *r.LagMS < 0:
+		lag = fmt.Sprintf(", %s before it was sent, by the clocks", -time.Duration(*r.LagMS)*time.Millisecond)
+	default:
+		lag = fmt.Sprintf(", %s after it was sent", time.Duration(*r.LagMS)*time.Millisecond)
+	}
+	fmt.Fprintf(b, "         %s, %s, %d bytes, there since %s%s: %s\n", r.Object, where, r.Bytes, r.Modified.Format(millis), lag, state)
 	for _, c := range r.Changes {
 		fmt.Fprintf(b, "           %s\n", c)
 	}

@@ -15,6 +15,10 @@ type Place struct {
 	Object string
 	Offset int64
 	At     int64 // when it was seen, in ms since 1970; for Accounts that are timed
+	// Visible is when its object was listed that no listing before showed, in ms
+	// since 1970 by the clock of who listed it. 0: it is not known, the object may
+	// have been there before anybody looked.
+	Visible int64
 }
 
 // An Account counts the rows of one stage against a plan. Memory is a quarter
@@ -40,8 +44,8 @@ type Account struct {
 	plan                      *generate.Plan
 	classes                   *generate.Comparer
 	counts                    *counters
-	arrivals                  *arrivals // nil: rows are not timed
-	timed                     []uint32  // by an Account that this one goes on from, until Time
+	arrivals                  *arrivals   // nil: rows are not timed
+	timed                     [2][]uint32 // seen and visible, by an Account that this one goes on from, until Time
 	foreign, strange, damaged atomic.Uint64
 
 	mu     sync.Mutex
@@ -82,7 +86,7 @@ func (a *Account) See(m generate.Match, at Place) (extra bool) {
 	case generate.Planned:
 		seat := a.plan.Seat(m.User)
 		index := seat.First + uint64(m.Event)
-		a.arrivals.see(index, at.At)
+		a.arrivals.see(index, at)
 		if extra = a.counts.add(seat, m.User, m.Event, m.Intact); extra || !m.Intact {
 			a.keep(index, m, at)
 		}

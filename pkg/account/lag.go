@@ -12,14 +12,15 @@ import (
 	"kreplay/pkg/record"
 )
 
-// MaxTimed bounds how many records are timed: 8 bytes each and 4 in each stage,
-// and while a stage is settled 30 more; about 10 MB in all.
+// MaxTimed bounds how many records are timed: 8 bytes each and 8 in each stage,
+// and while a stage is settled 38 more; about 13 MB in all.
 const MaxTimed = 1 << 18
 
 // A Timing times a sample of a plan's records: when each was sent, and, with an
-// Account, when it was seen first. All stages share one. The sample is one record
-// in every so many of the plan's, drawn by chance within each run of so many, so
-// that each is as likely as the others: of a plan of up to MaxTimed records, all.
+// Account, when it was seen first. Stages of the same classes of records share one.
+// The sample is one record in every so many of the plan's, drawn by chance within
+// each run of so many, so that each is as likely as the others: of a plan of up to
+// MaxTimed records, all.
 //
 // Records that are alike are timed as one: the first that was sent, with the
 // first row.
@@ -125,14 +126,20 @@ func (t *Timing) Ask(sent func(worker int, list []ledger.Sent) (began time.Time,
 	return nil
 }
 
+// Renew makes the next Settle choose anew whose times are asked for, because a
+// ledger was read once more: what it said before may be overtaken.
+func (t *Timing) Renew() { t.known, t.asked = false, nil }
+
 // arrivals are when the timed records were seen first in one stage.
 type arrivals struct {
 	*Timing
-	seen []atomic.Uint32 // by slot: ms since base; 0: not yet
+	seen    []atomic.Uint32 // by slot: ms since base; 0: not yet
+	visible []atomic.Uint32 // by slot: likewise, by the clock of who listed them
 }
 
 // What stands for a time that is none.
 const (
+	unlisted = 1 // visible before anybody looked, hence before all that is known
 	latest   = math.MaxUint32 - 2
 	untimed  = math.MaxUint32 - 1 // has rows that were seen before the Account was timed
 	rejected = math.MaxUint32     // is in the error stage instead
@@ -145,23 +152,32 @@ func (a *Account) Time(t *Timing) {
 	if t == nil {
 		return
 	}
-	a.arrivals = &arrivals{t, make([]atomic.Uint32, len(t.sends))}
-	if len(a.timed) == len(t.sends) {
-		for i, at := range a.timed {
-			a.arrivals.seen[i].Store(at)
+	a.arrivals = &arrivals{t, make([]atomic.Uint32, len(t.sends)), make([]atomic.Uint32, len(t.sends))}
+	for k, to := range [...][]atomic.Uint32{a.arrivals.seen, a.arrivals.visible} {
+		if len(a.timed[k]) == len(to) {
+			for i, at := range a.timed[k] {
+				to[i].Store(at)
+			}
 		}
 	}
-	a.timed = nil
+	a.timed = [2][]uint32{}
 }
 
-func (s *arrivals) save(f *frameWriter) {
-	if s == nil {
-		f.number(0)
-		return
+// saveTimes writes what was timed, also by an Account before this one.
+func (a *Account) saveTimes(f *frameWriter) {
+	lists := a.timed
+	if s := a.arrivals; s != nil {
+		for k, list := range [...][]atomic.Uint32{s.seen, s.visible} {
+			for i := range list {
+				lists[k] = append(lists[k], list[i].Load())
+			}
+		}
 	}
-	f.number(uint64(len(s.seen)))
-	for i := range s.seen {
-		f.number(uint64(s.seen[i].Load()))
+	for _, list := range lists {
+		f.number(uint64(len(list)))
+		for _, at := range list {
+			f.number(uint64(at))
+		}
 	}
 }
 
@@ -181,9 +197,8 @@ func (d *decoder) times() (list []uint32) {
 	return list
 }
 
-// see notes a row of the class whose first record has a dense index, seen at ms
-// since 1970.
-func (s *arrivals) see(index uint64, at int64) {
+// see notes a row of the class whose first record has a dense index.
+func (s *arrivals) see(index uint64, at Place) {
 	if s == nil {
 		return
 	}
@@ -191,9 +206,19 @@ func (s *arrivals) see(index uint64, at int64) {
 	if !timed {
 		return
 	}
-	for now, seen := s.ms(at), &s.seen[slot]; ; {
-		old := seen.Load()
-		if old != 0 && old <= now || old == untimed || seen.CompareAndSwap(old, now) {
+	first(&s.seen[slot], s.ms(at.At))
+	visible := uint32(unlisted)
+	if at.Visible != 0 {
+		visible = max(s.ms(at.Visible), unlisted+1)
+	}
+	first(&s.visible[slot], visible)
+}
+
+// first notes a time, unless an earlier one is known.
+func first(at *atomic.Uint32, now uint32) {
+	for {
+		old := at.Load()
+		if old != 0 && old <= now || old == untimed || at.CompareAndSwap(old, now) {
 			return
 		}
 	}

@@ -26,8 +26,11 @@ type trip struct {
 	seq  uint64 // of its worker
 	fate fate
 	sent int64 // −1: no ledger says
-	rows []int64
+	rows []sighting
 }
+
+// sighting is a row, and when its object was listed first; −1: nobody knows.
+type sighting struct{ at, visible int64 }
 
 // journeys is a run, and one stage of it.
 type journeys struct {
@@ -37,6 +40,10 @@ type journeys struct {
 	errors  []generate.Match
 	settled bool
 	now     int64
+	ahead   int64 // the clock of sending, of who lists
+
+	restored bool // the account was saved and restored again and again
+	grown    bool // when a stage was settled first, half of the ledgers was written
 }
 
 // newJourneys lists a plan's records by worker.
@@ -54,43 +61,65 @@ func newJourneys(plan *generate.Plan, workers uint64) *journeys {
 // lag is what the Account makes of it.
 func (j *journeys) lag(t fatal, timing *Timing) Lag {
 	t.Helper()
-	a := New(j.plan)
-	defer func() { _ = a.Close() }()
+	a := newAccount(t, j.plan)
 	a.Time(timing)
-	a.Rejects = NewRejects(j.plan)
-	for _, m := range j.errors {
-		a.Rejects.See(m)
+	seen := 0
+	see := func(m generate.Match, at Place) {
+		if seen++; j.restored && seen%16 == 0 {
+			a = again(t, a)
+			a.Time(timing)
+		}
+		a.See(m, at)
 	}
-	fates := make([]iter.Seq[ledger.Span], j.workers)
+	rejects := NewRejects(j.plan)
+	for _, m := range j.errors {
+		rejects.See(m)
+	}
+	fates, half := make([]iter.Seq[ledger.Span], j.workers), make([]iter.Seq[ledger.Span], j.workers)
 	for w, trips := range j.trips {
 		var list []fate
 		for _, r := range trips {
 			list = append(list, r.fate)
-			for _, at := range r.rows {
-				a.See(generate.Match{Kind: generate.Planned, User: r.id.User, Event: classOf(j.plan, r.id.User, r.id.Event), Intact: true},
-					Place{At: began.UnixMilli() + at})
+			for _, row := range r.rows {
+				at := Place{At: began.UnixMilli() + row.at}
+				if row.visible >= 0 {
+					at.Visible = began.UnixMilli() + row.visible
+				}
+				see(generate.Match{Kind: generate.Planned, User: r.id.User, Event: classOf(j.plan, r.id.User, r.id.Event), Intact: true}, at)
 			}
 		}
-		fates[w] = spans(list)
+		fates[w], half[w] = spans(list), spans(list[:len(list)/2])
 	}
-	for range 2 { // the second time as if more had been seen
+	a.Rejects = rejects
+	ask := func(sent func(trip) int64) {
+		err := timing.Ask(func(worker int, list []ledger.Sent) (time.Time, error) {
+			for i := range list {
+				if i > 0 && list[i].Seq <= list[i-1].Seq {
+					t.Errorf("asked for seq %d behind %d", list[i].Seq, list[i-1].Seq)
+				}
+				list[i].At = uint32(sent(j.trips[worker][list[i].Seq]) + 1)
+			}
+			return began, nil
+		})
+		if err != nil {
+			t.Fatalf("ask: %v", err)
+		}
+	}
+	settle := func(fates []iter.Seq[ledger.Span]) {
 		if _, err := a.Settle(fates, j.settled, ignore); err != nil {
 			t.Fatalf("settle: %v", err)
 		}
 	}
-	err := timing.Ask(func(worker int, list []ledger.Sent) (time.Time, error) {
-		for i := range list {
-			if i > 0 && list[i].Seq <= list[i-1].Seq {
-				t.Errorf("asked for seq %d behind %d", list[i].Seq, list[i-1].Seq)
-			}
-			list[i].At = uint32(j.trips[worker][list[i].Seq].sent + 1)
-		}
-		return began, nil
-	})
-	if err != nil {
-		t.Fatalf("ask: %v", err)
+	settle(fates)
+	if j.grown {
+		timing.Renew()
+		settle(half)
+		ask(func(r trip) int64 { return r.sent + 77 }) // of an attempt that an earlier one overtakes
+		timing.Renew()
 	}
-	return a.Lag(began.Add(time.Duration(j.now)*time.Millisecond), j.settled)
+	settle(fates) // as if more had been seen
+	ask(func(r trip) int64 { return r.sent })
+	return a.Lag(began.Add(time.Duration(j.now)*time.Millisecond), time.Duration(j.ahead)*time.Millisecond, j.settled)
 }
 
 // model is the lag written down naively, all records timed.
@@ -100,8 +129,9 @@ func (j *journeys) model() Lag {
 		user, first uint32
 	}
 	type one struct {
-		best trip
-		row  int64
+		best    trip
+		row     int64
+		visible int64 // −1: not known
 	}
 	classes := map[key]*one{}
 	for w, trips := range j.trips {
@@ -112,10 +142,14 @@ func (j *journeys) model() Lag {
 				c = &one{best: trip{fate: fate{fate: record.Unsent}}, row: -1}
 				classes[k] = c
 			}
-			for _, at := range r.rows {
-				if c.row < 0 || at < c.row {
-					c.row = at
+			for _, row := range r.rows {
+				if c.row < 0 {
+					c.visible = row.visible
 				}
+				if c.row < 0 || row.at < c.row {
+					c.row = row.at
+				}
+				c.visible = min(c.visible, row.visible)
 			}
 			rank := map[record.Fate]int{record.Acked: 2, record.Unknown: 1}
 			if rank[r.fate.fate] > rank[c.best.fate.fate] {
@@ -124,7 +158,7 @@ func (j *journeys) model() Lag {
 		}
 	}
 	l := Lag{Every: 1, Seconds: true}
-	var all, atLeast []int64
+	var all, atLeast, visible []int64
 	types, minutes := map[string][]int64{}, map[int64][]int64{}
 	for k, c := range classes {
 		inErrors := slices.ContainsFunc(j.errors, func(m generate.Match) bool { return m.User == k.user && m.Event == k.first })
@@ -132,7 +166,7 @@ func (j *journeys) model() Lag {
 		switch {
 		case c.row < 0 && !inErrors && !j.settled && c.best.fate.fate == record.Acked && known:
 			l.Waiting++
-			atLeast = append(atLeast, max(j.now-c.best.sent, 0))
+			atLeast = append(atLeast, max(j.now+j.ahead-c.best.sent, 0))
 		case c.row < 0:
 		case !known:
 			l.Unsaid++
@@ -143,12 +177,15 @@ func (j *journeys) model() Lag {
 			l.Seconds = l.Seconds && c.row%1000 == 0
 			ms := max(c.row-c.best.sent, 0)
 			all, atLeast = append(all, ms), append(atLeast, ms)
+			if c.visible >= 0 {
+				visible = append(visible, max(c.visible+j.ahead-c.best.sent, 0))
+			}
 			name := j.plan.LogType(record.ID{User: k.user, Event: k.first})
 			types[name] = append(types[name], ms)
 			minutes[c.best.sent/60_000] = append(minutes[c.best.sent/60_000], ms)
 		}
 	}
-	l.All, l.AtLeast, l.Step = quantilesOf(all), quantilesOf(atLeast).P99, time.Minute
+	l.All, l.Visible, l.AtLeast, l.Step = quantilesOf(all), quantilesOf(visible), quantilesOf(atLeast).P99, time.Minute
 	if len(all) == 0 {
 		l.Step = 0
 	}
@@ -206,16 +243,24 @@ func TestLagIsTheModels(t *testing.T) {
 				}
 				c.fate.fate = []record.Fate{record.Acked, record.Acked, record.Acked, record.Unknown, record.Refused, record.Unsent}[r.IntN(6)]
 				for range r.IntN(3) {
-					c.rows = append(c.rows, max(sent-3000+r.Int64N(100_000), 0)/unit*unit)
+					row := sighting{max(sent-3000+r.Int64N(100_000), 0) / unit * unit, -1}
+					if r.IntN(5) > 0 {
+						row.visible = row.at + r.Int64N(9000)
+					}
+					c.rows = append(c.rows, row)
 				}
 				if r.IntN(10) == 0 {
 					j.errors = append(j.errors, generate.Match{Kind: generate.Planned, User: c.id.User, Event: classOf(plan, c.id.User, c.id.Event)})
 				}
 			}
 		}
-		got, want := j.lag(rt, NewTiming(plan, began)), j.model()
-		if diff := gocmp.Diff(want, got); diff != "" {
-			rt.Fatalf("model (-), account (+):\n%s", diff)
+		j.ahead = rapid.Int64Range(-5000, 5000).Draw(rt, "ahead")
+		j.restored, j.grown = rapid.Bool().Draw(rt, "restored"), rapid.Bool().Draw(rt, "grown")
+		timing, want := NewTiming(plan, began), j.model()
+		for _, stage := range []string{"first", "second"} {
+			if diff := gocmp.Diff(want, j.lag(rt, timing)); diff != "" {
+				rt.Fatalf("%s stage: model (-), account (+):\n%s", stage, diff)
+			}
 		}
 	})
 }
@@ -225,7 +270,7 @@ func TestStagesShareATiming(t *testing.T) {
 	j := newJourneys(smokePlan(t, 2), 1)
 	for i := range j.trips[0] {
 		c := &j.trips[0][i]
-		c.fate.fate, c.sent, c.rows = record.Acked, int64(i), []int64{int64(5 * i)}
+		c.fate.fate, c.sent, c.rows = record.Acked, int64(i), []sighting{{int64(5 * i), -1}}
 	}
 	timing := NewTiming(j.plan, began)
 	first := j.lag(t, timing)
@@ -301,7 +346,7 @@ func TestSampledQuantilesAreNear(t *testing.T) {
 	for _, trips := range j.trips {
 		for i := range trips {
 			at := int64(60 * i)
-			trips[i].fate.fate, trips[i].sent, trips[i].rows = record.Acked, at, []int64{at + int64(1000*r.ExpFloat64())}
+			trips[i].fate.fate, trips[i].sent, trips[i].rows = record.Acked, at, []sighting{{at + int64(1000*r.ExpFloat64()), -1}}
 		}
 	}
 	all, sample := j.lag(t, NewTiming(plan, began)), j.lag(t, newTiming(plan, began, plan.Distinct()/8))
@@ -346,7 +391,7 @@ func TestEarliestRowFromManyGoroutines(t *testing.T) {
 	for k := range 4 {
 		g.Go(func() {
 			for i := range int64(1000) {
-				a.arrivals.see(plan.Index(0, 3), began.UnixMilli()+(i*7919+int64(k))%1009)
+				a.arrivals.see(plan.Index(0, 3), Place{At: began.UnixMilli() + (i*7919+int64(k))%1009})
 			}
 		})
 	}
@@ -394,7 +439,7 @@ func BenchmarkTimed(b *testing.B) {
 					}
 					return began, nil
 				})
-				if l := a.Lag(began, true); err != nil || l.All.Count == 0 {
+				if l := a.Lag(began, 0, true); err != nil || l.All.Count == 0 {
 					b.Fatal(err, l)
 				}
 				_ = a.Close()
@@ -425,7 +470,7 @@ func TestRowsThatNobodyTimed(t *testing.T) {
 		}
 		return began, nil
 	})
-	l := a.Lag(began, false)
+	l := a.Lag(began, 0, false)
 	if classes := plan.Total() - 2; err != nil || l.Unsaid != classes || l.All.Count+l.Waiting > 0 { // three records are alike
 		t.Errorf("%v, %+v; want %d of no known time", err, l, classes)
 	}

@@ -20,11 +20,14 @@ type Lag struct {
 	LogTypes []LogTypeLag // those that have any
 	Steps    []StepLag    // by when they were sent; those that have any
 	Step     time.Duration
-	Seconds  bool          // rows are seen by a clock of whole seconds: lags are up to 1 s too short
-	Early    uint64        // of All: seen before they were sent, says one clock or another; they count as 0
-	Unsaid   uint64        // with a row, but it is not known when they were sent, or seen
-	Waiting  uint64        // acked and not seen yet, as far as it may still come
-	AtLeast  time.Duration // the p99 that comes out at least: if all that are waited for came now
+	Seconds  bool   // rows are seen by a clock of whole seconds: lags are up to 1 s too short
+	Early    uint64 // of All: seen before they were sent, says one clock or another; they count as 0
+	Unsaid   uint64 // with a row, but it is not known when they were sent, or seen
+	Waiting  uint64 // acked and not seen yet, as far as it may still come
+	// Visible is how long they took until a listing showed their objects: those of
+	// All of which that is known.
+	Visible Quantiles
+	AtLeast time.Duration // the p99 that comes out at least: if all that are waited for came now
 }
 
 // Quantiles of so many times.
@@ -46,13 +49,14 @@ type StepLag struct {
 }
 
 // Lag returns the lag of a stage as it was at a time, when it had settled or had
-// not. It is called after Settle and [Timing.Ask].
-func (a *Account) Lag(now time.Time, settled bool) Lag {
+// not. That time and those of listings are by a clock that the one which Ask
+// answers by is ahead of. It is called after Settle and [Timing.Ask].
+func (a *Account) Lag(now time.Time, ahead time.Duration, settled bool) Lag {
 	s := a.arrivals
 	l := Lag{Every: s.every, Seconds: true}
-	until := s.ms(now.UnixMilli())
+	until := s.ms(now.Add(ahead).UnixMilli())
 	lags := make([]took, 0, len(s.sends))
-	var waits []took
+	var waits, visible []took
 	first, last := uint32(math.MaxUint32), uint32(0)
 	for slot := range s.sends {
 		sent, seen := s.sends[slot], s.seen[slot].Load()
@@ -70,11 +74,18 @@ func (a *Account) Lag(now time.Time, settled bool) Lag {
 			l.Seconds = l.Seconds && (s.base+int64(seen))%1000 == 0
 			first, last = min(first, sent.at), max(last, sent.at)
 			lags = append(lags, took{uint32(slot), seen - min(seen, sent.at)})
+			if at := s.visible[slot].Load(); at > unlisted {
+				at = s.ms(s.base + int64(at) + ahead.Milliseconds())
+				visible = append(visible, took{uint32(slot), at - min(at, sent.at)})
+			}
 		}
 	}
 	buf := make([]uint64, len(s.sends))
 	for _, g := range groups(buf, lags, func(uint32) uint32 { return 0 }) {
 		l.All = g.Quantiles
+	}
+	for _, g := range groups(buf, visible, func(uint32) uint32 { return 0 }) {
+		l.Visible = g.Quantiles
 	}
 	for _, g := range groups(buf, lags, func(slot uint32) uint32 { return uint32(s.sends[slot].logType) }) {
 		l.LogTypes = append(l.LogTypes, LogTypeLag{s.plan.LogTypes()[g.key], g.Quantiles})

@@ -121,7 +121,7 @@ func (s spot) slot(n int) uint32 {
 func (l *layout) find(seat generate.Seat, user, event uint32) spot {
 	part := &l.parts[seat.Cohort.Number()]
 	b, n := &l.bands[part.band], uint64(0)
-	if l.byTime {
+	if l.byTime { // else there are several parts
 		n = l.plan.Place(user)
 	} else {
 		n = (seat.First - b.base) / b.events

@@ -13,7 +13,7 @@ import (
 // saveFormat is counted up when an old state would be misread.
 const (
 	saveMagic  = "kreplay account\n"
-	saveFormat = 1
+	saveFormat = 2
 )
 
 // ErrState is for a saved state that cannot be used: damaged, cut off, of another
@@ -155,7 +155,7 @@ func (a *Account) save(f *frameWriter) error {
 		last = e.index
 	}
 	f.number(0)
-	a.arrivals.save(f)
+	a.saveTimes(f)
 	return nil
 }
 
@@ -280,7 +280,7 @@ func (d *decoder) account(a *Account) {
 		}
 		a.places.add(e)
 	}
-	a.timed = d.times()
+	a.timed = [2][]uint32{d.times(), d.times()}
 }
 
 func (d *decoder) text(length uint64) (s string) {

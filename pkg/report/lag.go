@@ -26,6 +26,19 @@ type LagDetail struct {
 	LogTypes     []LogTypeLag `json:"log_types"`
 	StepSeconds  float64      `json:"step_seconds"` // between two of sent
 	Sent         []StepLag    `json:"sent"`         // by when they were sent
+	Visible      *Visible     `json:"visible"`      // null: it is known of no record
+}
+
+// Visible is how long records took from being sent until a listing showed their
+// object: an upper bound of when it became visible. It is known of objects that came
+// while somebody listed the stage.
+type Visible struct {
+	Records     uint64  `json:"records"` // of which it is known
+	MS          Lag     `json:"visible_ms"`
+	ListedEvery float64 `json:"listed_every_ms"` // on average
+	Within      float64 `json:"within_ms"`       // before it was listed, an object may have been visible for so long at the most
+	Listings    uint64  `json:"listings"`
+	Calls       uint64  `json:"list_calls"` // of S3, which takes money for them; 0: of a folder
 }
 
 // A Clock says how far the stream's clock was ahead of the senders', in ms.
@@ -72,6 +85,22 @@ func lag(b *strings.Builder, s Stage) {
 		if d.Early > 0 && !d.WholeSeconds {
 			fmt.Fprintf(b, "; %s came before they were sent, by the clocks, and count as 0", Count(d.Early))
 		}
+	}
+	b.WriteByte('\n')
+	if d := s.LagDetail; d != nil && d.Visible != nil {
+		visible(b, *d.Visible, d.Records)
+	}
+}
+
+// visible tells how long it took until a listing showed the objects.
+func visible(b *strings.Builder, v Visible, of uint64) {
+	fmt.Fprintf(b, "       visible in a listing: %s at p50, %s at p90, %s at p99, %s at most; ", took(v.MS.P50), took(v.MS.P90), took(v.MS.P99), took(v.MS.Max))
+	if v.Records < of {
+		fmt.Fprintf(b, "known of %s of %s records; ", Count(v.Records), Count(of))
+	}
+	fmt.Fprintf(b, "listed every %s, so up to %s less", took(v.ListedEvery), took(v.Within))
+	if v.Calls > 0 {
+		fmt.Fprintf(b, "; %s LIST calls", Count(v.Calls))
 	}
 	b.WriteByte('\n')
 }

@@ -31,6 +31,9 @@ func full() Report {
 				OneIn: 16, Records: 75, Early: 3, WholeSeconds: true, Clock: &Clock{Ahead: 1.5, Off: 4, Answers: 3},
 				LogTypes: []LogTypeLag{{"login", LagPart{75, 850, 61_234, 3_600_000}}}, StepSeconds: 60,
 				Sent: []StepLag{{day, LagPart{75, 850, 61_234, 3_600_000}}},
+				Visible: &Visible{
+					Records: 70, MS: Lag{P50: 2100, P90: 3900, P99: 62_234, Max: 3_600_500}, ListedEvery: 2050, Within: 4100, Listings: 31, Calls: 62,
+				},
 			},
 		}},
 		LogTypes: []LogType{
@@ -63,7 +66,7 @@ func inconclusive() Report {
 	r := full()
 	r.Verdict = Inconclusive
 	r.Reasons = []string{"raw: 200 in flight: the stage had not settled"}
-	r.Stages[0].LagDetail = &LagDetail{OneIn: 1, Records: 1000, Waiting: 200, Early: 1234}
+	r.Stages[0].LagDetail = &LagDetail{OneIn: 1, Records: 1000, Waiting: 200, Early: 1234, Visible: &Visible{Records: 1000, ListedEvery: 2000, Within: 2000}}
 	r.Stages[0].Rows, r.Stages[0].States = 1000, States{Delivered: 1000, InFlight: 200}
 	r.LogTypes[1].States = States{InFlight: 200}
 	return r

@@ -19,7 +19,7 @@ var expect = field{key: "expect", doc: "what must hold of the run", kind: sectio
 		accepted("strangers", "delivered as ours and never planned", func(d *Delivery) *uint64 { return &d.Strangers }),
 		accepted("misplaced", "delivered below another folder than stages.raw.partition says", func(d *Delivery) *uint64 { return &d.Misplaced }),
 		accepted("damaged", "unreadable spans of what was delivered", func(d *Delivery) *uint64 { return &d.Damaged }),
-		{key: "lag_p99", doc: "how long at most 99 % of the records may take from being sent to their object, in each stage but dlq", form: "duration", json: jsonDuration,
+		{key: "lag_p99", doc: "how long at most 99 % of the records may take from being sent to the time of their object, in each stage but dlq", form: "duration", json: jsonDuration,
 			take: store(positiveDuration, func(s *draft) *time.Duration { return &s.Expect.Delivery.LagP99 })},
 	}},
 	{key: "queries", doc: "SQL over this run's rows, by name; a table is a log type or an earlier query", kind: named, open: openQuery,

@@ -34,6 +34,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[object.Info, 
 				yield(object.Info{}, fmt.Errorf("s3: list %q: %w", prefix, err))
 				return
 			}
+			s.lists.Add(1)
 			out, err := s.api.ListObjectsV2(ctx, in)
 			if err != nil {
 				yield(object.Info{}, s.explain(ctx, "list", prefix, err))

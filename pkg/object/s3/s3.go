@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -44,6 +45,7 @@ type Store struct {
 	place  place
 	o      Options
 	prefix string // "" or with a slash at its end
+	lists  atomic.Uint64
 }
 
 // Parse reads s3://bucket/prefix. The prefix is whole elements: "s3://b/raw" and
@@ -107,6 +109,9 @@ func (s *Store) Close() error {
 	s.http.CloseIdleConnections()
 	return nil
 }
+
+// Lists is how many calls List has made so far, tries of the same one as one.
+func (s *Store) Lists() uint64 { return s.lists.Load() }
 
 // provider makes its failures ErrCredentials: they look like S3's otherwise.
 type provider struct{ aws.CredentialsProvider }

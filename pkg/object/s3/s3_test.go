@@ -96,8 +96,8 @@ func TestListingGoesOverPages(t *testing.T) {
 		objecttest.Put(t, s, want[len(want)-1], nil)
 	}
 	slices.Sort(want)
-	if got := keys(t, s); !slices.Equal(got, want) {
-		t.Errorf("got %d keys, want %d, each once and in order", len(got), len(want))
+	if got := keys(t, s); !slices.Equal(got, want) || s.Lists() != 11 {
+		t.Errorf("got %d keys, want %d, each once and in order; by %d calls, want 11", len(got), len(want), s.Lists())
 	}
 }
 

@@ -85,7 +85,7 @@ func overWires(t *testing.T, test func(t *testing.T, client func(testing.TB, str
 	for name, wire := range map[string]kinesis.Wire{"json": kinesis.JSON, "cbor": kinesis.CBOR} {
 		t.Run(name, func(t *testing.T) {
 			test(t, func(t testing.TB, url string) *kinesis.Client {
-				c := kinesis.New(config(url), streamName, kinesis.Options{Timeout: 10 * time.Second, Wire: wire})
+				c := kinesis.New(config(url), streamName, kinesis.Options{Timeout: 5 * time.Minute, Wire: wire}) // no call ends for want of time on a busy machine
 				t.Cleanup(c.Close)
 				return c
 			})
@@ -94,6 +94,15 @@ func overWires(t *testing.T, test func(t *testing.T, client func(testing.TB, str
 }
 
 const jsonType, cborType = "application/x-amz-json-1.1", "application/x-amz-cbor-1.1"
+
+// patient is a client for tests in which no call may end for want of time, however
+// busy the machine is.
+func patient(t testing.TB, cfg aws.Config) *kinesis.Client {
+	t.Helper()
+	c := kinesis.New(cfg, streamName, kinesis.Options{Timeout: 5 * time.Minute})
+	t.Cleanup(c.Close)
+	return c
+}
 
 // answers serves one canned answer to every request, in CBOR to those in CBOR.
 func answers(t *testing.T, handler http.HandlerFunc) *httptest.Server {
