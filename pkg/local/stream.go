@@ -58,6 +58,7 @@ type stream struct {
 	draft  *draft
 	shares []share // not drafted yet
 	dealt  int     // records in all shares of one deal
+	aside  []aside // changed under Pipeline.delivery and plan.mu, read under either
 }
 
 func (c Config) newStream(spec StreamSpec, now time.Time) *stream {
