@@ -103,7 +103,7 @@ type Planted struct {
 	Data   []byte // the record as it was sent
 	Object string // key of the object, with slashes, relative to the lake; for Dropped where the record belonged, for Rejected that of the error record
 	Seq    string // sequence number; "": not stored
-	Way    string // of AnswerLost: LostError, LostReset, LostBody or LostJSON; of Refused: the error code
+	Way    string // of AnswerLost, and of Throttled where its client does not learn of it: LostError, LostReset, LostBody or LostJSON; of Refused: the error code
 }
 
 func (f Faults) check(lake bool) error {
@@ -255,9 +255,9 @@ const (
 	failStored
 )
 
-// entry says what becomes of the next entry; when the answer to its call is
-// lost, it fails with the call only. Calls are in order of entries.
-func (p *plan) entry(r rec, lost bool) (fate int) {
+// entry says what becomes of the next entry, of a call with that fault; when the
+// answer to it is lost, it fails with the call only. Calls are in order of entries.
+func (p *plan) entry(r rec, call CallFault) (fate int) {
 	fail, stored := p.f.FailPercent, p.f.FailStoredPercent
 	if p.f.Throttle+len(p.stores) == 0 && fail+stored == 0 {
 		return pass
@@ -270,10 +270,14 @@ func (p *plan) entry(r rec, lost bool) (fate int) {
 		p.waiting = append(p.waiting, kind)
 	}
 	if p.throttles[i] {
-		p.plant(Planted{Kind: Throttled}, r)
+		throttled := Planted{Kind: Throttled}
+		if call.lost() {
+			throttled.Way = call.Way
+		}
+		p.plant(throttled, r)
 		return throttleEntry
 	}
-	if lost || fail+stored == 0 {
+	if call.lost() || fail+stored == 0 {
 		return pass
 	}
 	switch x := p.luck.Float64() * 100; {
