@@ -25,6 +25,7 @@ type drawn struct {
 	mode   string   // of the table's comparison
 	pack   string   // of the objects, instead of how they were delivered
 	part   bool     // misplaced rows are told
+	shared bool     // another run of the scenario is in the same lake
 }
 
 // author draws the lines of one player.
@@ -217,7 +218,7 @@ func drawScenario(rng *rand.Rand) (d drawn) {
 		d.prefix = pick(rng, "!{timestamp:yyyy/MM/dd/HH}", "dt=!{timestamp:yyyy-MM-dd}/", "x/year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/")
 		yaml += fmt.Sprintf(", partition: %q", d.prefix)
 	}
-	d.stream, d.table = rng.IntN(2) == 0, rng.IntN(2) == 0
+	d.stream, d.table, d.shared = rng.IntN(2) == 0, rng.IntN(2) == 0, rng.IntN(4) == 0
 	if d.table {
 		d.mode, d.wrap = pick(rng, "exact", "json", "subset"), pick(rng, "", "", "text", "base64")
 		d.set = append(d.set, "stages.table.path=table", "stages.table.compare="+d.mode)
