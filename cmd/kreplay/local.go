@@ -32,7 +32,7 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 	f.StringVar(&e.format, "format", "json", "embedded pipeline: write json, csv (say format: csv of the stage) or parquet")
 	f.StringVar(&e.compression, "compression", "", "embedded pipeline: none, gzip, zstd, snappy or hadoop-snappy (default gzip; of parquet, snappy)")
 	f.StringVar(&e.delimiter, "delimiter", "none", "embedded pipeline: newline behind each record, or none")
-	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,reject=2,truncate=1,throttle=100,stream-drop=1,stream-duplicate=1,stream-corrupt=1,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
+	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,reject=2,delay=4:30s,misplace=1,truncate=1,throttle=100,stream-drop=1,stream-duplicate=1,stream-corrupt=1,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
 }
 
 // keepAll is more bytes than a machine has memory.

@@ -553,3 +553,19 @@ func TestEqualNumbers(t *testing.T) {
 		}
 	}
 }
+
+// An empty object that is still there says as much as a scalar: the row is of the
+// record of whose fields one was changed, not of the one that differs in three.
+func TestMostAlikeCountsEmptyObjects(t *testing.T) {
+	p := newPlan(t, Run{ID: "r"}, fstest.MapFS{
+		"e/scenario.yaml": {Data: []byte("kreplay: 1\nname: e\ntemplate: t\nrewrite: { user_id: user }\npopulation: { users: 3 }\n")},
+		"e/t/play.ndjson": {Data: []byte(`{"user_id":15,"note":{},"x":"one","f":"same"}
+{"user_id":15,"x":"two","note":"","f":"same"}
+`)},
+	}, "e")
+	c := p.Comparer(Options{Compare: scenario.CompareJSON})
+	row := bytes.Replace(p.Append(nil, 1, 1), []byte(`"two","note":"","f":"same"`), []byte(`"one","note":{},"f":"other"`), 1)
+	if m := c.Identify(row, AsSent, new(Scratch)); m.Event != 0 || m.Intact {
+		t.Errorf("%s is said to be of event %d, want 0", row, m.Event)
+	}
+}

@@ -20,7 +20,7 @@ type differ struct {
 	want, got tree
 	all       bool // go on behind a difference
 	collect   bool // list the differences
-	equal     int  // 2 for each scalar that is alike, 1 for each that is there
+	equal     int  // 2 for each value that is alike, 1 for each that is there
 	list      []found
 
 	path  []byte // as patterns have it
@@ -88,9 +88,9 @@ func (d *differ) value(w, g int) bool {
 	a, b := &d.want.nodes[w], &d.got.nodes[g]
 	switch {
 	case a.kind == objectNode && b.kind == objectNode:
-		return d.object(w, g)
+		return d.counted(d.object(w, g))
 	case a.kind == arrayNode && b.kind == arrayNode:
-		return d.array(w, g)
+		return d.counted(d.array(w, g))
 	case a.kind >= arrayNode && b.kind == stringNode && d.cells:
 		return d.nested(a, b)
 	case d.scalar(a, b):
@@ -101,6 +101,16 @@ func (d *differ) value(w, g int) bool {
 	}
 	d.equal++
 	return false
+}
+
+// counted counts two objects or arrays as two scalars: empty ones that are alike
+// are worth more than one in another's place.
+func (d *differ) counted(alike bool) bool {
+	d.equal++
+	if alike {
+		d.equal++
+	}
+	return alike
 }
 
 // scalar says whether two values, not both objects or arrays, are the same.

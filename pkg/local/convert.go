@@ -76,7 +76,7 @@ func convertible(data []byte) ([]member, error) {
 func (o *press) convert(p *Pipeline, recs []rec, kinds []string, d *draft) (unfit map[int]bool, err error) {
 	unfit, o.unconverted = map[int]bool{}, o.unconverted[:0]
 	cut := -1
-	if p.plan.owed.truncate > 0 {
+	if p.plan.owed.truncate > 0 { // of a record without another fault, so of none that was set aside
 		cut = o.breakOff(kinds)
 	}
 	var rows [][]member

@@ -35,6 +35,7 @@ type draft struct {
 	errors      rejects
 	unconverted rejects
 	planted     []Planted
+	aside       []aside // of the records: what comes later, or elsewhere
 }
 
 // retry is how long the deliverer waits after a failed write.
@@ -68,17 +69,21 @@ func (p *Pipeline) deliverer() {
 			if at := s.oldest(); at > 0 {
 				wait = min(wait, time.Until(time.UnixMilli(at).Add(p.cfg.BufferInterval)))
 			}
+			if at, held := p.plan.nextAside(s); held {
+				wait = min(wait, time.Until(at))
+			}
 		}
 		timer.Reset(max(wait, time.Millisecond))
 	}
 }
 
 // Flush delivers every record that was stored before the call, however young,
-// and returns when the objects are in the lake. Without a lake it does nothing.
+// and returns when the objects are in the lake. What Faults.Delay held back comes
+// if it was held back before the call. Without a lake it does nothing.
 func (p *Pipeline) Flush(ctx context.Context) error {
 	var errs []error
 	for _, s := range p.sorted() {
-		errs = append(errs, p.deliver(ctx, s, s.newest()))
+		errs = append(errs, p.land(ctx, s, always), p.deliver(ctx, s, s.newest()))
 	}
 	return errors.Join(errs...)
 }
@@ -95,7 +100,7 @@ func (p *Pipeline) deliver(ctx context.Context, s *stream, last uint64) error {
 			return fmt.Errorf("local: deliver %s: %w", s.name, err)
 		}
 		if !wrote {
-			return nil
+			return p.land(ctx, s, time.Now())
 		}
 	}
 }
@@ -131,6 +136,7 @@ func (p *Pipeline) object(s *stream, last uint64) (bool, error) {
 	s.draft = nil
 	p.plan.mu.Lock()
 	p.plan.planted = append(p.plan.planted, d.planted...)
+	s.aside = append(s.aside, d.aside...)
 	p.plan.mu.Unlock()
 	if len(s.shares) == 0 {
 		s.delivered(p, s.dealt)
@@ -172,7 +178,8 @@ func keyOf(prefix, stream string, at time.Time) string {
 	return fmt.Sprintf("%s%s-1-%s-%s", prefix, stream, at.Format("2006-01-02-15-04-05"), uuid.NewString())
 }
 
-// draft makes an object of records, faults included. Its bytes are valid until the next one.
+// draft makes an object of records, faults included; of those that were set aside
+// that is their only fault. Its bytes are valid until the next draft.
 func (o *press) draft(p *Pipeline, stream string, s share) (*draft, error) {
 	p.plan.mu.Lock()
 	defer p.plan.mu.Unlock()
@@ -182,8 +189,12 @@ func (o *press) draft(p *Pipeline, stream string, s share) (*draft, error) {
 		d.errors.stored = unkeyed(s)
 		return d, nil
 	}
-	d.key = p.cfg.objectKey(stream, recs[0].at, s.values...)
-	kinds := o.lay(p, recs)
+	at := recs[0].at
+	if s.aside == Misplaced {
+		at = p.cfg.elsewhere(at)
+	}
+	d.key = p.cfg.objectKey(stream, at, s.values...)
+	kinds := o.lay(p, recs, s.aside, d)
 	d.errors.stored = o.errors
 	d.unconverted.key = p.cfg.errorKey(conversionFailed, stream, recs[0].at)
 	var unfit map[int]bool // records that are no JSON, of a lake of another format
@@ -194,7 +205,7 @@ func (o *press) draft(p *Pipeline, stream string, s share) (*draft, error) {
 			return nil, err
 		}
 		d.unconverted.stored = o.unconverted
-	} else if p.plan.owed.truncate > 0 && keep > 1 {
+	} else if p.plan.owed.truncate > 0 && keep > 1 && s.aside == "" {
 		p.plan.owed.truncate--
 		keep = o.cut()
 		d.planted = append(d.planted, Planted{Kind: Truncated, Object: d.key})
@@ -210,6 +221,9 @@ func (o *press) draft(p *Pipeline, stream string, s share) (*draft, error) {
 			if kind == Duplicated {
 				p.plan.owed.duplicate++
 			}
+			continue
+		}
+		if kind == setAside {
 			continue
 		}
 		if kind = p.plan.settle(kind, copies[i]); kind != "" {
@@ -229,8 +243,8 @@ func (o *press) draft(p *Pipeline, stream string, s share) (*draft, error) {
 }
 
 // lay puts the texts of recs one after another into o, second copies last, and
-// returns the fault of each record.
-func (o *press) lay(p *Pipeline, recs []rec) []string {
+// returns the fault of each record, which is kind if that says one.
+func (o *press) lay(p *Pipeline, recs []rec, kind string, d *draft) []string {
 	o.plain, o.rows, o.errors = o.plain[:0], o.rows[:0], o.errors[:0]
 	kinds := make([]string, len(recs))
 	put := func(i int, data []byte) {
@@ -242,10 +256,18 @@ func (o *press) lay(p *Pipeline, recs []rec) []string {
 	var again []int
 	for i, r := range recs {
 		data := r.data()
-		kind, other := p.plan.turn(data)
-		kinds[i] = kind
-		switch kind {
+		if kinds[i] = kind; kind != "" {
+			put(i, data)
+			continue
+		}
+		fault, other := p.plan.turn(data)
+		kinds[i] = fault
+		switch fault {
 		case Dropped:
+			continue
+		case Delayed, Misplaced:
+			kinds[i] = setAside
+			d.aside = append(d.aside, p.cfg.setAside(r, fault, time.Now()))
 			continue
 		case Rejected:
 			o.errors = appendError(o.errors, r)

@@ -23,6 +23,8 @@ const (
 	Failed     = "failure"   // the entry was answered by InternalFailure; Seq tells whether it is stored
 	Refused    = "refuse"    // the whole call was refused, with the error code Way; Object and Seq are ""
 	Late       = "late"      // the record is stored, its answer waited; Object is ""
+	Delayed    = "delay"     // the record came in an object of its own, after the others of its buffer; Object is "" as long as it is held back
+	Misplaced  = "misplace"  // the record is in an object below the folder of another time
 
 	StreamDropped    = "stream-drop"      // the entry was acked and is not stored; Object and Seq are ""
 	StreamDuplicated = "stream-duplicate" // the entry is stored twice; Seq is that of the second, Object ""
@@ -40,9 +42,15 @@ const (
 // Faults says what to do wrong, by count. Positions are drawn by Seed among the
 // first Of records, in the order in which records reach the deliverer; for
 // throttles and the Stream faults, in which entries reach the stream. Drop,
-// Duplicate, Corrupt and Reject never meet in one record, nor do the Stream faults. A fault that a record cannot take, such as a
+// Duplicate, Corrupt, Reject, Delay and Misplace never meet in one record, nor do the Stream faults. A fault that a record cannot take, such as a
 // corruption of a record without text, passes to the next one; when no record
 // follows, it does not happen.
+//
+// A delayed record comes DelayBy after the others of its buffer; Flush brings those
+// that were held back before the call and Close brings all, however young. It comes
+// below the folder of its arrival, as a delivery that Firehose tries again does. A
+// misplaced one comes at once, below a folder of two days earlier, or of more
+// where these are one folder. Neither is truncated.
 //
 // In a lake of CSV or Parquet, faults are planted in records before they are
 // converted. There is no object to truncate then: the text of one record breaks off
@@ -59,6 +67,9 @@ type Faults struct {
 	Duplicate int
 	Corrupt   int
 	Reject    int
+	Delay     int
+	DelayBy   time.Duration // 0: Config.BufferInterval, which is an object later
+	Misplace  int
 	Truncate  int // objects, drawn from the first half of Of
 	Throttle  int // entries refused once each, whatever the limits
 
@@ -80,8 +91,8 @@ type Faults struct {
 	// Mutate returns another text for a record to corrupt; nil or an equal one
 	// passes the turn. nil: CorruptLetter.
 	Mutate func(data []byte) []byte
-	// Pick names the fault of record i: Dropped, Duplicated, Corrupted, Rejected or "".
-	// It takes the place of Drop, Duplicate, Corrupt and Reject. Both functions are
+	// Pick names the fault of record i: Dropped, Duplicated, Corrupted, Rejected, Delayed, Misplaced or "".
+	// It takes the place of their counts. Both functions are
 	// called by one goroutine at a time and must not keep data.
 	Pick func(i int, data []byte) string
 }
@@ -92,23 +103,28 @@ type Planted struct {
 	Data   []byte // the record as it was sent
 	Object string // key of the object, with slashes, relative to the lake; for Dropped where the record belonged, for Rejected that of the error record
 	Seq    string // sequence number; "": not stored
-	Way    string // of AnswerLost: LostError, LostReset, LostBody or LostJSON; of Refused: the error code
+	Way    string // of AnswerLost, and of Throttled where its client does not learn of it: LostError, LostReset, LostBody or LostJSON; of Refused: the error code
 }
 
 func (f Faults) check(lake bool) error {
 	var faults []error
-	n, stored := f.Drop+f.Duplicate+f.Corrupt+f.Reject, f.StreamDrop+f.StreamDuplicate+f.StreamCorrupt
-	if min(f.Of, f.Drop, f.Duplicate, f.Corrupt, f.Reject, f.Truncate, f.Throttle, f.LostEvery, f.StreamDrop, f.StreamDuplicate, f.StreamCorrupt) < 0 {
-		faults = append(faults, errors.New("local: faults: a count is negative"))
+	n, stored := f.rows(), f.StreamDrop+f.StreamDuplicate+f.StreamCorrupt
+	if min(f.Of, f.Drop, f.Duplicate, f.Corrupt, f.Reject, f.Delay, int(f.DelayBy), f.Misplace, f.Truncate, f.Throttle, f.LostEvery, f.StreamDrop, f.StreamDuplicate, f.StreamCorrupt) < 0 {
+		faults = append(faults, errors.New("local: faults: a count or a delay is negative"))
 	}
 	if max(n, stored, f.Throttle, f.Truncate*2) > f.Of {
 		faults = append(faults, fmt.Errorf("local: faults: %d of %d records, %d truncations, %d throttles, %d at the stream: too many", n, f.Of, f.Truncate, f.Throttle, stored))
 	}
 	if !lake && (n+f.Truncate > 0 || f.Pick != nil) {
-		faults = append(faults, errors.New("local: faults: drop, duplicate, corrupt, reject and truncate need a lake"))
+		faults = append(faults, errors.New("local: faults: drop, duplicate, corrupt, reject, delay, misplace and truncate need a lake"))
 	}
 	faults = append(faults, f.checkCalls())
 	return errors.Join(faults...)
+}
+
+// rows is how many records have a fault of their own on the way to the lake.
+func (f Faults) rows() int {
+	return f.Drop + f.Duplicate + f.Corrupt + f.Reject + f.Delay + f.Misplace
 }
 
 // plan carries Faults out. Its methods may be called concurrently.
@@ -153,17 +169,10 @@ func newPlan(f Faults, format string) *plan {
 		}
 	}
 	if f.Pick == nil {
-		for i, at := range draw(f.Seed, 2, f.Drop+f.Duplicate+f.Corrupt+f.Reject, f.Of) {
-			switch {
-			case i < f.Drop:
-				p.at[at] = Dropped
-			case i < f.Drop+f.Duplicate:
-				p.at[at] = Duplicated
-			case i < f.Drop+f.Duplicate+f.Corrupt:
-				p.at[at] = Corrupted
-			default:
-				p.at[at] = Rejected
-			}
+		kinds := slices.Concat(slices.Repeat([]string{Dropped}, f.Drop), slices.Repeat([]string{Duplicated}, f.Duplicate), slices.Repeat([]string{Corrupted}, f.Corrupt),
+			slices.Repeat([]string{Rejected}, f.Reject), slices.Repeat([]string{Delayed}, f.Delay), slices.Repeat([]string{Misplaced}, f.Misplace))
+		for i, at := range draw(f.Seed, 2, len(kinds), f.Of) {
+			p.at[at] = kinds[i]
 		}
 	}
 	for _, at := range draw(f.Seed, 3, f.Truncate, (f.Of+1)/2) {
@@ -222,7 +231,7 @@ func (p *plan) turn(data []byte) (kind string, other []byte) {
 		p.owed.duplicate++
 	}
 	switch {
-	case kind == Dropped, kind == Rejected:
+	case kind == Dropped, kind == Rejected, kind == Delayed, kind == Misplaced:
 		return kind, nil
 	case p.owed.duplicate > 0 && kind != Corrupted:
 		p.owed.duplicate--
@@ -246,9 +255,9 @@ const (
 	failStored
 )
 
-// entry says what becomes of the next entry; when the answer to its call is
-// lost, it fails with the call only. Calls are in order of entries.
-func (p *plan) entry(r rec, lost bool) (fate int) {
+// entry says what becomes of the next entry, of a call with that fault; when the
+// answer to it is lost, it fails with the call only. Calls are in order of entries.
+func (p *plan) entry(r rec, call CallFault) (fate int) {
 	fail, stored := p.f.FailPercent, p.f.FailStoredPercent
 	if p.f.Throttle+len(p.stores) == 0 && fail+stored == 0 {
 		return pass
@@ -261,10 +270,14 @@ func (p *plan) entry(r rec, lost bool) (fate int) {
 		p.waiting = append(p.waiting, kind)
 	}
 	if p.throttles[i] {
-		p.plant(Planted{Kind: Throttled}, r)
+		throttled := Planted{Kind: Throttled}
+		if call.lost() {
+			throttled.Way = call.Way
+		}
+		p.plant(throttled, r)
 		return throttleEntry
 	}
-	if lost || fail+stored == 0 {
+	if call.lost() || fail+stored == 0 {
 		return pass
 	}
 	switch x := p.luck.Float64() * 100; {

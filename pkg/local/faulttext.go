@@ -10,7 +10,7 @@ import (
 
 // faultForms says how each fault is written; the order is that of a message.
 var faultForms = []struct{ name, form string }{
-	{"drop", "drop=7"}, {"duplicate", "duplicate=7"}, {"corrupt", "corrupt=7"}, {"reject", "reject=7"}, {"truncate", "truncate=1"}, {"throttle", "throttle=7"},
+	{"drop", "drop=7"}, {"duplicate", "duplicate=7"}, {"corrupt", "corrupt=7"}, {"reject", "reject=7"}, {"delay", "delay=7 or delay=7:30s"}, {"misplace", "misplace=7"}, {"truncate", "truncate=1"}, {"throttle", "throttle=7"},
 	{"lost", "lost=2%"}, {"reset", "reset=1%"}, {"failure", "failure=0.1%"}, {"failure-stored", "failure-stored=0.1%"},
 	{"latency", "latency=5ms"}, {"jitter", "jitter=2ms"},
 	{"lose", "lose=500:3@10, or reset, body, json in place of 500"},
@@ -20,8 +20,9 @@ var faultForms = []struct{ name, form string }{
 }
 
 // ParseFaults reads faults as people write them: NAME=VALUE, separated by
-// commas. Counts: drop, duplicate, corrupt, reject, truncate, throttle, and at the
-// stream stream-drop, stream-duplicate, stream-corrupt. Percentages:
+// commas. Counts: drop, duplicate, corrupt, reject, misplace, truncate, throttle, and at the
+// stream stream-drop, stream-duplicate, stream-corrupt; delay with or without a
+// :TIME behind it. Percentages:
 // lost, reset (of the calls), failure, failure-stored (of the entries). Times:
 // latency, jitter. Call faults, any number, in their order: lose=WAY:CALLS,
 // late=DELAY:CALLS, refuse=CODE:CALLS, refuse-read=CODE:CALLS, each with @AFTER behind it or not. Seed,
@@ -43,7 +44,7 @@ func ParseFaults(text string) (Faults, error) {
 
 // set reads one fault into f.
 func (f *Faults) set(name, value string) error {
-	counts := map[string]*int{"drop": &f.Drop, "duplicate": &f.Duplicate, "corrupt": &f.Corrupt, "reject": &f.Reject, "truncate": &f.Truncate, "throttle": &f.Throttle,
+	counts := map[string]*int{"drop": &f.Drop, "duplicate": &f.Duplicate, "corrupt": &f.Corrupt, "reject": &f.Reject, "misplace": &f.Misplace, "truncate": &f.Truncate, "throttle": &f.Throttle,
 		"stream-drop": &f.StreamDrop, "stream-duplicate": &f.StreamDuplicate, "stream-corrupt": &f.StreamCorrupt}
 	shares := map[string]*float64{"lost": &f.LostPercent, "reset": &f.ResetPercent, "failure": &f.FailPercent, "failure-stored": &f.FailStoredPercent}
 	times := map[string]*time.Duration{"latency": &f.Latency, "jitter": &f.Jitter}
@@ -54,6 +55,13 @@ func (f *Faults) set(name, value string) error {
 	case counts[name] != nil:
 		*counts[name], err = strconv.Atoi(value)
 		ok = *counts[name] >= 0
+	case name == "delay":
+		count, by, timed := strings.Cut(value, ":")
+		f.Delay, err = strconv.Atoi(count)
+		if timed && err == nil {
+			f.DelayBy, err = time.ParseDuration(by)
+		}
+		ok = f.Delay >= 0 && (!timed || f.DelayBy > 0)
 	case shares[name] != nil:
 		*shares[name], err = strconv.ParseFloat(strings.TrimSuffix(value, "%"), 64)
 		ok = *shares[name] >= 0 && *shares[name] <= 100

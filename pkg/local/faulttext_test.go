@@ -9,14 +9,14 @@ import (
 	"kreplay/pkg/local"
 )
 
-const allFaults = "drop=7,duplicate=5, corrupt=3,reject=4,truncate=1,throttle=100,lost=2%,reset=1.5%,failure=0.25%,failure-stored=0.5," +
+const allFaults = "drop=7,duplicate=5, corrupt=3,reject=4,delay=6:90s,misplace=2,truncate=1,throttle=100,lost=2%,reset=1.5%,failure=0.25%,failure-stored=0.5," +
 	"latency=5ms,jitter=2ms,lose=body:3,late=30s:1@10,refuse=KMSThrottlingException:4@2"
 
 // Each fault that can be written is read, and nothing else of Faults is touched.
 func TestParseFaults(t *testing.T) {
 	got, err := local.ParseFaults(allFaults)
 	want := local.Faults{
-		Drop: 7, Duplicate: 5, Corrupt: 3, Reject: 4, Truncate: 1, Throttle: 100,
+		Drop: 7, Duplicate: 5, Corrupt: 3, Reject: 4, Delay: 6, DelayBy: 90 * time.Second, Misplace: 2, Truncate: 1, Throttle: 100,
 		LostPercent: 2, ResetPercent: 1.5, FailPercent: 0.25, FailStoredPercent: 0.5, Latency: 5 * time.Millisecond, Jitter: 2 * time.Millisecond,
 		Calls: []local.CallFault{
 			{Way: local.LostBody, Calls: 3}, {Way: local.Late, Delay: 30 * time.Second, Calls: 1, After: 10},
@@ -29,7 +29,10 @@ func TestParseFaults(t *testing.T) {
 	if got, err := local.ParseFaults(""); err != nil || !reflect.DeepEqual(got, local.Faults{}) {
 		t.Errorf("nothing reads as %+v, %v", got, err)
 	}
-	const bad = "drop=-1,lost=101%,failure=NaN,latency=-1s,latency=5,lose=late:1,lose=500,late=0s:1,late=x:1,refuse=:1,refuse=X:0,refuse=X:1@-1,refuse=X:1@,none=1,"
+	if got, err := local.ParseFaults("delay=3"); err != nil || got.Delay != 3 || got.DelayBy != 0 {
+		t.Errorf("delay=3 reads as %+v, %v", got, err)
+	}
+	const bad = "drop=-1,delay=-1,delay=1:,delay=1:0s,delay=1:-1s,delay=:1s,lost=101%,failure=NaN,latency=-1s,latency=5,lose=late:1,lose=500,late=0s:1,late=x:1,refuse=:1,refuse=X:0,refuse=X:1@-1,refuse=X:1@,none=1,"
 	_, err = local.ParseFaults(bad)
 	for part := range strings.SplitSeq(bad, ",") {
 		if err == nil || !strings.Contains(err.Error(), `"`+part+`": want`) {
@@ -48,8 +51,8 @@ func FuzzParseFaults(f *testing.F) {
 		if err != nil || faults.LostPercent+faults.ResetPercent >= 100 || faults.FailPercent+faults.FailStoredPercent >= 100 {
 			return
 		}
-		sum := faults.Drop + faults.Duplicate + faults.Corrupt + faults.Reject + faults.Truncate*2 + faults.Throttle
-		if max(sum, faults.Drop, faults.Duplicate, faults.Corrupt, faults.Reject, faults.Truncate, faults.Throttle) > 1e6 || sum < 0 {
+		sum := faults.Drop + faults.Duplicate + faults.Corrupt + faults.Reject + faults.Delay + faults.Misplace + faults.Truncate*2 + faults.Throttle
+		if max(sum, faults.Drop, faults.Duplicate, faults.Corrupt, faults.Reject, faults.Delay, faults.Misplace, faults.Truncate, faults.Throttle) > 1e6 || sum < 0 {
 			return // positions are drawn one by one
 		}
 		faults.Of = sum

@@ -100,11 +100,13 @@ func (p *Pipeline) open() (err error) {
 // URL is the endpoint for SDKs: http://host:port.
 func (p *Pipeline) URL() string { return p.url }
 
-// Planted lists the faults that really happened so far, in the order they did.
+// Planted lists the faults that really happened so far, in the order they did;
+// last what is held back.
 func (p *Pipeline) Planted() []Planted {
+	streams := p.sorted()
 	p.plan.mu.Lock()
 	defer p.plan.mu.Unlock()
-	return slices.Clone(p.plan.planted)
+	return append(slices.Clone(p.plan.planted), p.plan.held(streams)...)
 }
 
 // Counts lists every shard of every stream, by stream name, then by shard.
@@ -150,7 +152,7 @@ func (p *Pipeline) shut() error {
 	}
 	p.cancel()
 	p.done.Wait()
-	err = errors.Join(err, p.Flush(base))
+	err = errors.Join(err, p.Flush(base), p.Flush(base)) // the second brings what the first held back
 	p.delivery.Lock()
 	defer p.delivery.Unlock()
 	if p.lake != nil {

@@ -103,6 +103,7 @@ type share struct {
 	recs   []rec
 	values []string // of the prefix's keys
 	err    error    // why the records have none
+	aside  string   // the fault for which they were set aside: Delayed, Misplaced or none
 }
 
 // split deals records out by the values of the prefix's keys, as dynamic

@@ -58,6 +58,7 @@ type stream struct {
 	draft  *draft
 	shares []share // not drafted yet
 	dealt  int     // records in all shares of one deal
+	aside  []aside // changed under Pipeline.delivery and plan.mu, read under either
 }
 
 func (c Config) newStream(spec StreamSpec, now time.Time) *stream {
@@ -112,7 +113,7 @@ func (s *stream) append(p *Pipeline, sc *scratch) bool {
 	sc.out = sc.out[:0]
 	for i, r := range sc.recs {
 		sh := s.target(sc.places[i])
-		fate := p.plan.entry(r, sc.fault.lost())
+		fate := p.plan.entry(r, sc.fault)
 		if fate == failUnstored {
 			sc.out = append(sc.out, outcome{0, sh.id, true})
 			continue

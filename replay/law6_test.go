@@ -1,0 +1,558 @@
+package replay_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/gzip"
+
+	"kreplay/pkg/account"
+	"kreplay/pkg/generate"
+	"kreplay/pkg/lake"
+	"kreplay/pkg/local"
+	"kreplay/pkg/object"
+	"kreplay/pkg/object/dir"
+	"kreplay/pkg/record"
+	"kreplay/pkg/report"
+	"kreplay/pkg/stream/kinesis"
+	"kreplay/replay"
+)
+
+var (
+	law6Scenarios = flag.Uint64("law6.scenarios", 40, "how many random scenarios TestLaw6 plays")
+	law6First     = flag.Uint64("law6.first", 0, "the seed of the first one")
+)
+
+// Law 6: whatever is sent, through whatever pipeline, into whatever lake: what is
+// planted is what is reported, record by record, with kinds, charges and objects,
+// the books balance, and the verdict is what it must be.
+func TestLaw6(t *testing.T) {
+	var mu sync.Mutex
+	met, played := map[string]int{}, uint64(0)
+	for seed := *law6First; seed < *law6First+*law6Scenarios; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel() // the producer waits before it sends again
+			x := playLaw6(t, rand.New(rand.NewPCG(seed, 66)))
+			x.judge(t)
+			mu.Lock()
+			defer mu.Unlock()
+			played++
+			x.meets(met)
+		})
+	}
+	t.Cleanup(func() { // behind all of them
+		for what, n := range met {
+			t.Logf("%4d scenarios with %s", n, what)
+		}
+		for _, what := range law6Classes {
+			if met[what] == 0 && played >= 40 {
+				t.Errorf("no scenario with %s among %d", what, played)
+			}
+		}
+	})
+}
+
+// law6Classes are what chance has to bring about in 40 scenarios.
+var law6Classes = []string{
+	local.Dropped, local.Duplicated, local.Corrupted, local.Rejected, local.Truncated, local.Cut, local.Delayed, local.Misplaced, local.Throttled, local.Failed,
+	local.AnswerLost, local.StreamDropped, local.StreamDuplicated, local.StreamCorrupted, "no fault", "a table", "a stream read back", "another run", "json", "csv", "parquet",
+}
+
+// meets counts what the scenario is made of.
+func (x *trial) meets(met map[string]int) {
+	all := map[string]bool{"a table": x.table, "a stream read back": x.stream, "another run": x.shared, cmp.Or(x.format, "json"): true}
+	planted := x.pipe.Planted()
+	for _, p := range planted {
+		all[p.Kind] = true
+		if p.Kind == local.AnswerLost {
+			all[p.Kind+" "+p.Way] = true
+		}
+	}
+	all["no fault"] = len(planted) == 0
+	for what, is := range all {
+		if is {
+			met[what]++
+		}
+	}
+}
+
+// trial is a drawn scenario that was played.
+type trial struct {
+	drawn
+	pipe   *local.Pipeline
+	format string // of raw
+	res    *replay.Result
+	faults []local.Planted // on the way to the table
+	plan   *generate.Plan
+	named  map[string]string // the name of a class, which is that of its first record, by what its records say
+	of     map[string]string // the same by a record's name
+	lives  map[string]*life  // by the name of a class
+}
+
+// life is what became of records that are alike: what was sent, and what is in the
+// stream, in raw and in the table.
+type life struct {
+	planned, unknowns int
+	at                [3]rowsAt
+	changed           []string // objects of raw with changed rows of them
+}
+
+func playLaw6(t *testing.T, rng *rand.Rand) *trial {
+	t.Helper()
+	x := &trial{drawn: drawScenario(rng)}
+	temp := t.TempDir()
+	cfg := local.Config{Lake: filepath.Join(temp, "lake"), BufferInterval: time.Hour, Retain: 1 << 40}
+	drawPipeline(rng, &x.drawn, &cfg)
+	job, err := replay.Check(x.files, "drawn", x.set)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, x.text())
+	}
+	run := generate.Run{ID: "law6", Anchor: time.Unix(1_790_000_000, 0)}
+	if x.plan, err = job.Plan(run); err != nil {
+		t.Fatal(err)
+	}
+	x.expect()
+	cfg.Faults, cfg.Streams = drawFaults(rng, int(x.plan.Total())), specs(t, job, nameOf(job))
+	cfg.Faults.Mutate = x.unmistakable(rng.Uint64())
+	x.pipe, x.format = start(t, cfg, nil), cfg.Format
+	client := kinesis.New(sdkConfig(x.pipe.URL()), streamName, kinesis.Options{Requests: 4})
+	defer client.Close()
+	push := pushConfig(filepath.Join(temp, "run"), client, cfg.Lake)
+	if push.Target, err = aim(job, client, nameOf(job)); err != nil {
+		t.Fatal(err)
+	}
+	push.RunID, push.Anchor = run.ID, run.Anchor
+	push.Stages["dlq"] = filepath.Join(cfg.Lake, "errors")
+	if x.stream {
+		push.Stages["stream"] = ""
+	}
+	if x.table {
+		push.Stages["table"] = filepath.Join(temp, "table")
+	}
+	if err := os.MkdirAll(push.Stages["dlq"], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if x.shared {
+		x.other(t, job, push.Target)
+	}
+	if _, err := replay.Push(t.Context(), job, push); err != nil {
+		t.Fatal(err)
+	}
+	verify := replay.VerifyConfig{
+		Dir: push.Dir, Quiet: time.Nanosecond, Max: time.Second, Samples: 1 << 20, Tail: openTail(x.pipe), Everywhere: cfg.Faults.Misplace > 0,
+	}
+	if err := x.pipe.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if early := rng.IntN(2) == 0; early && x.pack == "" && !x.table { // what is late is missing; the other verify goes on from this one
+		x.verify(t, verify)
+		x.judge(t)
+		x.expect()
+	}
+	if err := x.pipe.Flush(t.Context()); err != nil { // brings what is late
+		t.Fatal(err)
+	}
+	if x.pack != "" {
+		repack(t, cfg.Lake, x.pipe.Planted(), packers(x.pack))
+	}
+	if x.table {
+		x.transform(t, rng, cfg.Lake, push.Stages["table"])
+	}
+	x.verify(t, verify)
+	return x
+}
+
+func (x *trial) verify(t *testing.T, cfg replay.VerifyConfig) {
+	t.Helper()
+	var err error
+	if x.res, err = replay.Verify(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// other pushes another run of the scenario, as far as the pipeline takes it.
+func (x *trial) other(t *testing.T, job *replay.Job, to replay.Target) {
+	t.Helper()
+	plan, err := job.Plan(generate.Run{ID: "other", Anchor: time.Unix(1_790_000_000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := range plan.Records(generate.Slice{}) {
+		sink := to.Sink
+		if one, ok := to.LogTypes[plan.LogType(r.ID)]; ok {
+			sink = one.Sink
+		}
+		_, _ = sink.Put(t.Context(), []record.Record{r}) // what was planted is its fate
+	}
+}
+
+func packers(name string) func(testing.TB, []byte) []byte {
+	if name != "gzip members" {
+		return formats[name]
+	}
+	return func(t testing.TB, plain []byte) (out []byte) {
+		for part := range slices.Chunk(plain, max(1, len(plain)/3)) {
+			var one bytes.Buffer
+			w := gzip.NewWriter(&one)
+			_, err := w.Write(part)
+			if err = errors.Join(err, w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, one.Bytes()...)
+		}
+		return out
+	}
+}
+
+// text is the scenario, for a failure to tell.
+func (x *trial) text() string {
+	data, err := fs.ReadFile(x.files, "drawn/scenario.yaml")
+	return fmt.Sprintf("%s%v %v", data, x.set, err)
+}
+
+// expect lists what is planned, class by class.
+func (x *trial) expect() {
+	x.named, x.of, x.lives = map[string]string{}, map[string]string{}, map[string]*life{}
+	for r := range x.plan.Records(generate.Slice{}) {
+		says, id := canonical(r.Data), nameOfRecord(r.ID)
+		if x.named[says] == "" {
+			x.named[says], x.lives[id] = id, new(life)
+		}
+		l := x.lives[x.named[says]]
+		x.of[id] = x.named[says]
+		l.planned++
+		for i := range l.at {
+			l.at[i].intact++
+		}
+	}
+}
+
+func nameOfRecord(id record.ID) string { return fmt.Sprintf("%d/%d", id.User, id.Event) }
+
+// classOf is the class of a row, and whether that is intact; "" is another run's.
+func (x *trial) classOf(t *testing.T, row []byte) (class string, intact bool) {
+	t.Helper()
+	if class := x.named[canonical(row)]; class != "" {
+		return class, true
+	}
+	m := x.plan.Identify(bytes.TrimSpace(row), new(generate.Scratch))
+	if x.shared && m.Kind == generate.Foreign {
+		return "", true
+	}
+	if class = x.of[fmt.Sprintf("%d/%d", m.User, m.Event)]; class == "" || m.Kind != generate.Planned {
+		t.Fatalf("planted in what was not planned: %s", row)
+	}
+	return class, false
+}
+
+// unmistakable changes a letter so that no record becomes another one.
+func (x *trial) unmistakable(seed uint64) func([]byte) []byte {
+	dice := rand.New(rand.NewPCG(seed, 1))
+	return func(data []byte) []byte {
+		other := local.CorruptLetter(dice, data)
+		if other == nil || x.named[canonical(other)] != "" {
+			return nil
+		}
+		return other
+	}
+}
+
+// transform writes the rows of raw anew: as they are compared, wrapped or not,
+// some of them not, some twice, some with another letter.
+func (x *trial) transform(t *testing.T, rng *rand.Rand, raw, table string) {
+	t.Helper()
+	store, err := dir.Open(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	change := x.unmistakable(rng.Uint64())
+	var out []byte
+	err = lake.Objects(t.Context(), store, "", 1, func(ctx context.Context, info object.Info) error {
+		if strings.HasPrefix(info.Key, "errors/") {
+			return nil
+		}
+		_, err := lake.Scan(ctx, store, info.Key, func(r lake.Row) error {
+			data, times := bytes.Clone(r.Data), 1
+			plant := func(kind string) { x.faults = append(x.faults, local.Planted{Kind: kind, Data: bytes.Clone(r.Data)}) }
+			switch rng.IntN(24) {
+			case 0:
+				plant(local.Dropped)
+				times = 0
+			case 1:
+				plant(local.Duplicated)
+				times = 2
+			case 2:
+				if other := change(data); other != nil {
+					plant(local.Corrupted)
+					data = other
+				}
+			}
+			for range times {
+				out = append(append(out, x.anew(t, rng, data)...), '\n')
+			}
+			return nil
+		}, func(lake.Damage) error { return nil })
+		return err
+	})
+	if err := errors.Join(err, os.MkdirAll(table, 0o755), os.WriteFile(filepath.Join(table, "part-0"), out, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// anew is a row of the table.
+func (x *trial) anew(t *testing.T, rng *rand.Rand, row []byte) []byte {
+	t.Helper()
+	if x.mode != "exact" {
+		d := json.NewDecoder(bytes.NewReader(row))
+		d.UseNumber()
+		var v map[string]any
+		if err := d.Decode(&v); err != nil {
+			t.Fatalf("%v: %s", err, row)
+		}
+		if x.mode == "subset" {
+			v["_loaded"] = rng.IntN(100)
+		}
+		row, _ = json.Marshal(respelled(rng, v)) // what was read can be written
+	}
+	switch x.wrap {
+	case "base64":
+		row, _ = json.Marshal(base64.StdEncoding.EncodeToString(row))
+	case "text":
+		if rng.IntN(2) == 0 {
+			row, _ = json.Marshal(string(row))
+		}
+	default:
+		return row
+	}
+	return fmt.Appendf(nil, `{"meta":{"user_id":1,"part":%d},"data":{"record":%s}}`, rng.IntN(9), row)
+}
+
+// respelled is v with some of its numbers written otherwise.
+func respelled(rng *rand.Rand, v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if rng.IntN(3) == 0 && !strings.ContainsAny(string(v), "eE") {
+			return v + "e0"
+		}
+	case []any:
+		for i := range v {
+			v[i] = respelled(rng, v[i])
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			v[name] = respelled(rng, v[name])
+		}
+	}
+	return v
+}
+
+// fault does to a class what was planted in a row of it, in the stage that is
+// first to show it and in those behind it.
+func (x *trial) fault(t *testing.T, p local.Planted, first int) {
+	t.Helper()
+	class, intact := x.classOf(t, p.Data)
+	l := x.lives[class]
+	if l == nil {
+		return
+	}
+	for i := first; i < len(l.at); i++ {
+		l.at[i].fault(p.Kind, intact)
+	}
+}
+
+// planted lists what has to be found, in the words of found.
+func (x *trial) planted(t *testing.T) (list []string, bad bool) {
+	t.Helper()
+	for _, p := range x.pipe.Planted() {
+		if p.Kind == local.Truncated && p.Data == nil {
+			list, bad = append(list, "raw damaged "+p.Object), true
+			continue
+		}
+		class, _ := x.classOf(t, p.Data)
+		l := x.lives[class]
+		if l == nil {
+			continue
+		}
+		switch p.Kind {
+		case local.Delayed:
+			if p.Object == "" {
+				x.fault(t, local.Planted{Kind: local.Dropped, Data: p.Data}, 1)
+			}
+		case local.Throttled:
+			if p.Way != "" { // whoever does not learn of it has to take it for stored
+				l.unknowns++
+			}
+		case local.Failed:
+			l.unknowns++
+			if p.Seq != "" {
+				x.fault(t, local.Planted{Kind: local.AnswerLost, Data: p.Data}, 0)
+			}
+		case local.AnswerLost:
+			l.unknowns++
+			x.fault(t, p, 0)
+		case local.StreamDropped, local.StreamDuplicated, local.StreamCorrupted:
+			x.fault(t, p, 0)
+			if p.Kind == local.StreamCorrupted {
+				l.changed = append(l.changed, "")
+			}
+		case local.Misplaced:
+			if x.part {
+				list, bad = append(list, "raw misplaced "+class+" "+p.Object), true
+			}
+		case local.Rejected, local.Truncated: // a record that broke off was not converted
+			list = append(list, "dlq rejected "+class+" "+p.Object)
+			x.fault(t, local.Planted{Kind: local.Rejected, Data: p.Data}, 1)
+		case local.Cut:
+			x.fault(t, local.Planted{Kind: local.Dropped, Data: p.Data}, 1)
+		case local.Dropped, local.Duplicated, local.Corrupted:
+			x.fault(t, p, 1)
+			if p.Kind == local.Corrupted {
+				l.changed = append(l.changed, p.Object)
+			}
+		default:
+			t.Fatalf("planted %q, which is not expected here", p.Kind)
+		}
+	}
+	for _, p := range x.faults {
+		x.fault(t, p, 2)
+	}
+	for class, l := range x.lives {
+		sent := math.MaxInt
+		for i, stage := range way {
+			if !x.has(i) {
+				continue
+			}
+			sent = min(sent, max(0, l.at[i].all()-l.planned))
+			var before *rowsAt
+			if x.has(i - 1) {
+				before = &l.at[i-1]
+			}
+			found, rejected := l.found(l.at[i], before, i, sent)
+			bad = bad || rejected > 0
+			for _, f := range found {
+				list, bad = append(list, stage+" "+fmt.Sprintf(f, class)), bad || !strings.HasSuffix(f, "producer")
+			}
+		}
+	}
+	slices.Sort(list)
+	return list, bad
+}
+
+// way are the stages of a life.
+var way = []string{"stream", "raw", "table"}
+
+// has says whether the run has a stage of the way.
+func (x *trial) has(i int) bool { return i == 0 && x.stream || i == 1 || i == 2 && x.table }
+
+// found is what law 4 says of a class in a stage that has these rows, and whose
+// stage before it has those, and how many are rejected; sent is how many extra rows all stages up to it have,
+// which are those that the producer may have made. %s stands for the class.
+func (l *life) found(now rowsAt, before *rowsAt, stage, sent int) (list []string, rejected int) {
+	add := func(n int, text string) { list = append(list, slices.Repeat([]string{text}, max(0, n))...) }
+	present := min(l.planned, now.all())
+	extra, kept := now.all()-present, present
+	if before != nil && stage == 2 { // what raw has was not kept out of it
+		kept = max(kept, min(l.planned, before.all()))
+	}
+	if stage > 0 {
+		rejected = min(now.rejected, l.planned-kept)
+	}
+	producer := min(extra, l.unknowns, sent)
+	add(present-min(l.planned, now.intact), "mutated %s")
+	add(l.planned-present-rejected, "missing %s")
+	add(producer, "duplicate %s producer")
+	add(extra-producer, "duplicate %s pipeline")
+	return list, rejected
+}
+
+// found lists what verify found.
+func (x *trial) found() (list []string) {
+	once := map[string]bool{}
+	for _, d := range x.res.Samples {
+		text := d.Stage + " " + d.Kind
+		switch class := x.of[nameOfRecord(d.ID)]; d.Kind {
+		case account.KindDamaged: // compressed, it has two spans: half a row, and the broken end
+			if text += " " + d.Object; once[text] {
+				continue
+			}
+			once[text] = true
+		case account.KindRejected:
+			text += " " + class + " errors/" + d.Object
+		case account.KindMisplaced:
+			text += " " + class + " " + d.Object
+		case account.KindDuplicate:
+			text += " " + class + " " + d.Charge
+		case account.KindMissing:
+			if again := fmt.Sprint(d.Stage, d.ID); once[again] {
+				text += " twice"
+			} else {
+				once[again] = true
+			}
+			text += " " + class
+		default:
+			text += " " + class
+		}
+		list = append(list, text)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// judge holds what was reported against what was planted.
+func (x *trial) judge(t *testing.T) {
+	t.Helper()
+	want, bad := x.planted(t)
+	if diff := gocmp.Diff(want, x.found()); diff != "" {
+		t.Errorf("planted (-), reported (+):\n%s%s", diff, x.text())
+	}
+	verdict, rep := report.Pass, x.res.Report()
+	if bad {
+		verdict = report.Fail
+	}
+	if err := x.res.Ledger.Check(); err != nil || rep.Verdict != verdict {
+		t.Errorf("%s, want %s; ledger: %v; %q\n%s", rep.Verdict, verdict, err, rep.Reasons, x.text())
+	}
+	for _, s := range x.res.Stages {
+		if s.Name == "dlq" {
+			continue
+		}
+		i, rows := slices.Index(way, s.Name), uint64(0)
+		for _, l := range x.lives {
+			rows += uint64(l.at[i].all())
+		}
+		if err := errors.Join(s.Err, s.Tally.Check()); err != nil || s.Tally.Rows != rows+s.Tally.Foreign || (s.Tally.Foreign > 0) != x.shared || s.Tally.Strangers > 0 || !s.Settled {
+			t.Errorf("%s: %v, settled %v, %+v; want %d rows beside foreign ones, which another run has, no stranger\n%s", s.Name, err, s.Settled, s.Tally, rows, x.text())
+		}
+	}
+	x.objects(t)
+}
+
+// objects holds the objects of changed rows against those that they were planted in.
+func (x *trial) objects(t *testing.T) {
+	t.Helper()
+	for _, d := range x.res.Samples {
+		l := x.lives[x.of[nameOfRecord(d.ID)]]
+		if d.Stage == "raw" && d.Kind == account.KindMutated && !slices.Contains(l.changed, "") && !slices.Contains(l.changed, d.Object) {
+			t.Errorf("%s is said to be changed in %s, and was in %q\n%s", nameOfRecord(d.ID), d.Object, l.changed, x.text())
+		}
+	}
+}
