@@ -49,6 +49,16 @@ type embeddedTarget struct {
 	records      uint64 // expected in total: planted faults are spread over them
 }
 
+// quiet is how long nothing comes at most before something does: a buffer fills for
+// its interval, and what is delayed on purpose comes so much after it.
+func (e *embeddedFlags) quiet() (time.Duration, error) {
+	faults, err := parseFaults(e.faults)
+	if err != nil {
+		return 0, err
+	}
+	return max(localQuiet, e.buffer+max(e.buffer, faults.DelayBy)), nil
+}
+
 func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pipeline, error) {
 	faults, err := parseFaults(e.faults)
 	if err != nil {

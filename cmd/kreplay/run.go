@@ -20,10 +20,10 @@ import (
 	"kreplay/replay"
 )
 
-// How long a local stage must be quiet, and at most waited for (design.md, settle).
+// How long a local stage must be quiet, and at most waited for, at least (design.md, settle).
 const (
-	localQuiet = "2s"
-	localMax   = "30s"
+	localQuiet = 2 * time.Second
+	localMax   = 30 * time.Second
 )
 
 // outputFlags say which reports are written, and where.
@@ -123,7 +123,11 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 	}
 	if r.local && !job.Scenario.Settle.Set {
 		// As overrides they are in the manifest, so that verify waits no longer either.
-		r.src.set = append(r.src.set, "settle.quiet="+localQuiet, "settle.max="+localMax)
+		quiet, err := r.emb.quiet()
+		if err != nil {
+			return err
+		}
+		r.src.set = append(r.src.set, "settle.quiet="+quiet.String(), "settle.max="+max(localMax, 4*quiet).String())
 		if job, err = r.src.job(c, args[0]); err != nil {
 			return err
 		}
