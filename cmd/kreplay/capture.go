@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,22 +54,24 @@ func (f *captureFlags) check() error {
 			return usagef("%s %q: want RFC 3339, as in 2026-09-14T00:00:00+09:00", t.flag, t.text)
 		}
 	}
-	missing := func(flag, why string) error { return usagef("capture: %s is missing: %s", flag, why) }
-	switch {
-	case f.from == "":
-		return missing("--from", "the folder of the lake, or s3://BUCKET/PREFIX")
-	case f.dryRun:
-		return nil
-	case f.opts.User == "":
-		return missing("--user", "the id of the user to take")
-	case f.opts.UserField == "":
-		return missing("--user-field", "the field that holds the user's id")
-	case f.opts.TimeField == "":
-		return missing("--time-field", "the field that holds the event time")
-	case f.opts.TypeField == "" && f.opts.TypeSegment == 0:
-		return missing("--type-field or --type-segment", "where the log type stands")
-	case f.out == "":
-		return missing("--out", "the scenario directory to write")
+	var missing []string
+	for _, need := range []struct {
+		there     bool
+		flag, why string
+	}{
+		{f.from != "", "--from", "the folder of the lake, or s3://BUCKET/PREFIX"},
+		{f.dryRun || f.opts.User != "", "--user", "the id of the user to take"},
+		{f.dryRun || f.opts.UserField != "", "--user-field", "the field that holds the user's id"},
+		{f.dryRun || f.opts.TimeField != "", "--time-field", "the field that holds the event time"},
+		{f.dryRun || f.opts.TypeField != "" || f.opts.TypeSegment != 0, "--type-field or --type-segment", "where the log type stands"},
+		{f.dryRun || f.out != "", "--out", "the scenario directory to write"},
+	} {
+		if !need.there {
+			missing = append(missing, fmt.Sprintf("%s is missing: %s", need.flag, need.why))
+		}
+	}
+	if len(missing) > 0 {
+		return usagef("capture: %s", strings.Join(missing, "\n\t"))
 	}
 	return nil
 }

@@ -101,11 +101,15 @@ func (a *app) root() *cobra.Command {
 pushes them through a real Kinesis stream, and proves, record by record, what
 the ingestion path delivered to the lake.`,
 		Example: "  kreplay run smoke --local",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("unknown command %q; see kreplay --help", args[0])
+		Version: versionLine(),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
 			}
-			return nil
+			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+				return usagef("unknown command %q; did you mean %s?", args[0], strings.Join(like, " or "))
+			}
+			return usagef("unknown command %q; see kreplay --help", args[0])
 		},
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceErrors: true,
@@ -114,6 +118,8 @@ the ingestion path delivered to the lake.`,
 			return a.start()
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}")
+	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
 	f := root.PersistentFlags()
 	f.StringVar(&a.region, "region", "", "AWS region")

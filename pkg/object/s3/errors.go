@@ -89,13 +89,13 @@ func (s *Store) unanswered(verb, what string, err error, status int) error {
 	network, broken := errors.AsType[*net.OpError](err)
 	switch {
 	case unsent && broken:
-		return fmt.Errorf("s3: %s %s: no server answers at %s (%w); check --endpoint-url and the network: %w", verb, what, s.place.where(), network.Err, ErrUnreachable)
+		return fmt.Errorf("s3: %s %s: %w at %s (%w); check --endpoint-url and the network", verb, what, ErrUnreachable, s.place.where(), network.Err)
 	case unsent:
 		why := send.Err
 		if at, ok := errors.AsType[*url.Error](why); ok {
 			why = at.Err
 		}
-		return fmt.Errorf("s3: %s %s: no server answers at %s (%w); check --endpoint-url and the network: %w", verb, what, s.place.where(), why, ErrUnreachable)
+		return fmt.Errorf("s3: %s %s: %w at %s (%w); check --endpoint-url and the network", verb, what, ErrUnreachable, s.place.where(), why)
 	case broken || errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("s3: %s %s: the connection broke; try again: %w", verb, what, cause(err))
 	case status != 0 && status != http.StatusOK:

@@ -72,13 +72,13 @@ func (c *Client) explain(err error) error {
 		if network, ok := errors.AsType[*net.OpError](why); ok {
 			why = network.Err
 		}
-		return fmt.Errorf("no server answers at %s (%w); check --endpoint-url and the network: %w", where, why, ErrUnreachable)
+		return fmt.Errorf("%w at %s (%w); check --endpoint-url and the network", ErrUnreachable, where, why)
 	}
 	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
 		return fmt.Errorf("stream %q at %s: HTTP %d without a readable answer; is a proxy in between?: %w", c.stream, where, answer.HTTPStatusCode(), ErrInvalid)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no server answers at %s in time; check --endpoint-url and the network: %w", where, ErrUnreachable)
+		return fmt.Errorf("%w at %s in time; check --endpoint-url and the network", ErrUnreachable, where)
 	}
 	return fmt.Errorf("stream %q at %s: %w", c.stream, where, cause(err))
 }
