@@ -18,14 +18,10 @@ import (
 
 // packers compress one member in each format.
 var packers = map[string]func(data []byte) []byte{
-	"gzip": func(data []byte) []byte { return zip(data, 1) },
-	"zstd": func(data []byte) []byte { return written(data, newZstd) },
-	"snappy": func(data []byte) []byte {
-		return written(data, func(w io.Writer) io.WriteCloser { return snappy.NewBufferedWriter(w) })
-	},
-	"s2": func(data []byte) []byte {
-		return written(data, func(w io.Writer) io.WriteCloser { return s2.NewWriter(w) })
-	},
+	"gzip":   member(gzip.NewWriter(nil)),
+	"zstd":   member(newZstd(nil)),
+	"snappy": member(snappy.NewBufferedWriter(nil)),
+	"s2":     member(s2.NewWriter(nil)),
 	"hadoop": func(data []byte) []byte { return hadoop(data, 100, 3) },
 }
 
@@ -33,7 +29,7 @@ func newGzip(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
 
 func newS2(w io.Writer) io.WriteCloser { return s2.NewWriter(w, s2.WriterConcurrency(1)) }
 
-func newZstd(w io.Writer) io.WriteCloser {
+func newZstd(w io.Writer) *zstd.Encoder {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true), zstd.WithZeroFrames(true))
 	if err != nil {
 		panic(err)
@@ -41,16 +37,25 @@ func newZstd(w io.Writer) io.WriteCloser {
 	return z
 }
 
-func written(data []byte, open func(io.Writer) io.WriteCloser) []byte {
-	var out bytes.Buffer
-	w := open(&out)
-	if _, err := w.Write(data); err != nil {
-		panic(err)
+type compressor interface {
+	io.WriteCloser
+	Reset(io.Writer)
+}
+
+// member compresses one after another with w: to make a compressor takes far
+// longer than the few bytes that most tests have for it.
+func member(w compressor) func([]byte) []byte {
+	return func(data []byte) []byte {
+		var out bytes.Buffer
+		w.Reset(&out)
+		if _, err := w.Write(data); err != nil {
+			panic(err)
+		}
+		if err := w.Close(); err != nil {
+			panic(err)
+		}
+		return out.Bytes()
 	}
-	if err := w.Close(); err != nil {
-		panic(err)
-	}
-	return out.Bytes()
 }
 
 // hadoop writes blocks of size bytes at most, in so many chunks each, as
@@ -151,26 +156,28 @@ func TestCutAnywhereInEveryFormat(t *testing.T) {
 }
 
 // reference reads stored as the format's library does by itself.
-func reference(name string, stored []byte) error {
+func reference(name string, stored []byte) (err error) {
 	var r io.Reader
-	var err error
 	switch from := bytes.NewReader(stored); name {
 	case "gzip":
 		r, err = gzip.NewReader(from)
 	case "zstd":
-		var z *zstd.Decoder
-		if z, err = zstd.NewReader(from, zstd.WithDecoderConcurrency(1)); err == nil {
-			defer z.Close()
-		}
-		r = z
+		err = libraryZstd.Reset(from)
+		r = libraryZstd
 	default:
-		r = s2.NewReader(from)
+		librarySnappy.Reset(from)
+		r = librarySnappy
 	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, r)
 	}
 	return err
 }
+
+var (
+	librarySnappy  = s2.NewReader(nil)
+	libraryZstd, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1)) // its only errors are those of options
+)
 
 // One spoiled byte anywhere in compressed data is a finding, or harmless: rows
 // that are not those written are never given out without one.
