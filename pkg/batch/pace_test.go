@@ -24,7 +24,7 @@ func (s *sim) used(n int, limit, saved float64) float64 {
 func TestAtTheLimit(t *testing.T) {
 	for name, size := range map[string]int{"records": 400, "bytes": 2500} {
 		t.Run(name, func(t *testing.T) {
-			const n = 60_000
+			const n = 40_000
 			s := newSim(t, batch.Config{}, 4, 1000)
 			s.route()
 			recs := s.skewed(n, 0.4, size)
@@ -155,14 +155,14 @@ func TestReshard(t *testing.T) {
 	}
 }
 
-// A schedule at 20,000 a second, half of what the shards take: records go when
+// A schedule at 10,000 a second, half of what the shards take: records go when
 // they are due, never before, and each second has what it should.
 func TestSchedule(t *testing.T) {
-	const perSecond, seconds = 20_000, 10
+	const perSecond, seconds = 10_000, 4
 	var slips []time.Duration
-	s := newSim(t, batch.Config{Sent: func(slip time.Duration) { slips = append(slips, slip) }}, 40, 1000)
+	s := newSim(t, batch.Config{Sent: func(slip time.Duration) { slips = append(slips, slip) }}, 20, 1000)
 	s.route()
-	recs := s.skewed(perSecond*seconds, 0.025, 400)
+	recs := s.skewed(perSecond*seconds, 0.05, 400)
 	for i := range recs {
 		recs[i].Due = time.Duration(i) * time.Second / perSecond
 	}

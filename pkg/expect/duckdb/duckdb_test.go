@@ -3,6 +3,7 @@
 package duckdb
 
 import (
+	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -30,12 +31,11 @@ func TestLoadFitsTheMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rows, width = 12_000, 16_000
-	random, text := rand.New(rand.NewPCG(1, 2)), make([]byte, width)
-	for range rows {
-		for i := range text { // what compresses would prove little
-			text[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[random.Uint32()%64]
-		}
+	const rows, width = 10_000, 16_000
+	random, noise, text := rand.NewChaCha8([32]byte{1}), make([]byte, width/4*3), make([]byte, width)
+	for range rows { // what compresses would prove little
+		_, _ = random.Read(noise) // it has no end
+		base64.StdEncoding.Encode(text, noise)
 		if err := loader.Add("wide", fmt.Appendf(nil, `{"n":1,"s":"%s"}`, text)); err != nil {
 			t.Fatal(err)
 		}
