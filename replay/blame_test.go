@@ -245,7 +245,7 @@ func (l long) blames(t *testing.T, plan *generate.Plan) (named map[string]int, t
 // What is planted before the stream, between stream and raw, and between raw and
 // table is blamed on that gap, record by record, and in the table of gaps.
 func TestPlantedOnTheWayIsBlamed(t *testing.T) {
-	for seed := range seeds(50) {
+	for seed := range uint64(50) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel() // the producer waits before it sends again
 			rng := rand.New(rand.NewPCG(seed, 4))

@@ -45,18 +45,26 @@ func packed(t testing.TB, plain []byte, open func(io.Writer) io.WriteCloser) []b
 // packZstd writes two frames.
 func packZstd(t testing.TB, plain []byte) []byte {
 	t.Helper()
+	z := <-encoder
+	defer func() { encoder <- z }()
 	var out []byte
 	for _, part := range [][]byte{plain[:len(plain)/3], plain[len(plain)/3:]} {
-		out = append(out, packed(t, part, func(w io.Writer) io.WriteCloser {
-			z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return z
-		})...)
+		out = append(out, packed(t, part, func(w io.Writer) io.WriteCloser { z.Reset(w); return z })...)
 	}
 	return out
 }
+
+// encoder holds the one that compresses all objects, one after another: to make
+// one takes longer than a small object does.
+var encoder = func() chan *zstd.Encoder {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
+	if err != nil {
+		panic(err)
+	}
+	one := make(chan *zstd.Encoder, 1)
+	one <- z
+	return one
+}()
 
 // packHadoop writes blocks of one chunk each, as Hadoop's SnappyCodec does.
 func packHadoop(_ testing.TB, plain []byte) (out []byte) {

@@ -23,7 +23,7 @@ func keysOf(format string) []string {
 // What was planted is what is reported, record by record, in lakes of every format.
 func TestPlantedIsReportedInEveryFormat(t *testing.T) {
 	for _, format := range []string{local.CSV, local.Parquet} {
-		for seed := range seeds(6) {
+		for seed := range uint64(6) {
 			t.Run(fmt.Sprint(format, seed), func(t *testing.T) {
 				t.Parallel()
 				rng := rand.New(rand.NewPCG(seed, 2))

@@ -37,7 +37,7 @@ import (
 )
 
 var (
-	law6Scenarios = flag.Uint64("law6.scenarios", seeds(40), "how many random scenarios TestLaw6 plays")
+	law6Scenarios = flag.Uint64("law6.scenarios", 40, "how many random scenarios TestLaw6 plays")
 	law6First     = flag.Uint64("law6.first", 0, "the seed of the first one")
 )
 

@@ -90,7 +90,7 @@ func TestCleanRunPasses(t *testing.T) {
 // What was planted is what is reported, record by record, for any mix of
 // faults, with and without delimiters, in every format.
 func TestPlantedIsReported(t *testing.T) {
-	for seed := range seeds(120) {
+	for seed := range uint64(120) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel() // the producer waits before it sends again
 			rng := rand.New(rand.NewPCG(seed, 1))

@@ -38,7 +38,7 @@ func asKeyed(c *local.Config) {
 // Law 6, of places: a partitioned run lies where it belongs, and of objects that are
 // put into the folders of other values or of another time exactly the rows are misplaced.
 func TestPlantedMisplacedIsReported(t *testing.T) {
-	for seed := range seeds(6) {
+	for seed := range uint64(6) {
 		rng := rand.New(rand.NewPCG(seed, 9))
 		l := playIn(t, "", alike(t, 3, keyed...), func(c *local.Config) {
 			asKeyed(c)

@@ -109,7 +109,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 // order: user: each user's records lie in order in the stream, through refused
 // entries, lost answers, throttled shards, a split and a merge.
 func TestOrderedByUser(t *testing.T) {
-	for seed := range seeds(5) {
+	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			const users = 60

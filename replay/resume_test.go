@@ -81,6 +81,7 @@ func killAndResume(t *testing.T, seed uint64, to string) (kills uint64, res *rep
 		}
 		var stderr bytes.Buffer
 		child := exec.CommandContext(t.Context(), exe, how, pipe.URL(), run, lake, to)
+		child.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // one that ends would wait a second for others' races
 		child.Stderr = &stderr
 		if err := child.Start(); err != nil {
 			t.Fatal(err)

@@ -48,7 +48,7 @@ func fingerprint(t *testing.T, dir string) string {
 // that got lost; plain or gzip, with delimiters and without; of a sample or of all.
 func TestSelfTestFindsExactlyWhatItPlants(t *testing.T) {
 	planted := map[string]int{}
-	for seed := range seeds(40) {
+	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		var set []string
 		if rng.IntN(2) == 0 {

@@ -61,7 +61,7 @@ func specs(t testing.TB, job *replay.Job, name string) (list []local.StreamSpec)
 // What was planted is what is reported, record by record, where each log type
 // has its stream, with the faults spread over all of them.
 func TestPlantedInSeveralStreamsIsReported(t *testing.T) {
-	for seed := range seeds(12) {
+	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 6))
@@ -124,7 +124,7 @@ func outOfOrder(rows []string, planned map[string][]record.Record) (r record.Rec
 // together they are the records that one stream gets; lost answers, refusals and
 // the order of a user change nothing of that, and the books balance by stream too.
 func TestEachRecordGoesToTheStreamOfItsLogType(t *testing.T) {
-	for seed := range seeds(6) {
+	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			name := []string{perLogType, "{log_type}.x", "a.{log_type}.{log_type}_b"}[seed%3]
