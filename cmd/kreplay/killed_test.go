@@ -64,7 +64,7 @@ func TestKilledAndAbsentWorkers(t *testing.T) {
 		c := exec.CommandContext(t.Context(), "kreplay", "push", "smoke", "--users", fmt.Sprint(users), "--stream", "ours",
 			"--set", "stream.limits.requests=2", "--start-at", "2026-11-20T10:00:00Z", "--run-dir", "s3://runs/{run}")
 		c.Dir = dir
-		c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+pipe.URL(), "AWS_EC2_METADATA_DISABLED=true", "AWS_BATCH_JOB_ID=job-7:"+fmt.Sprint(index),
+		c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+pipe.URL(), "AWS_EC2_METADATA_DISABLED=true", "GORACE=atexit_sleep_ms=0", "AWS_BATCH_JOB_ID=job-7:"+fmt.Sprint(index),
 			"AWS_BATCH_JOB_ARRAY_INDEX="+fmt.Sprint(index), "AWS_BATCH_JOB_ARRAY_SIZE="+fmt.Sprint(workers), "AWS_BATCH_JOB_ATTEMPT="+fmt.Sprint(attempt))
 		return c
 	}
