@@ -16,7 +16,7 @@ func recognisable(t *rapid.T) *Plan {
 	run := Run{ID: rapid.StringMatching(`[a-z0-9-]{0,12}`).Draw(t, "run")}
 	switch rapid.IntRange(0, 3).Draw(t, "plan") {
 	case 0:
-		return sized(t, "social-game", rapid.Uint64Range(1, 60).Draw(t, "users"), run)
+		return sized(t, "social-game", rapid.Uint64Range(1, 600).Draw(t, "users"), run)
 	case 1:
 		return newPlan(t, run, varied, "varied")
 	default:
