@@ -62,10 +62,15 @@ func (c *counters) add(seat generate.Seat, user, event uint32, intact bool) (ext
 	p := &c.table[at.page]
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return c.addTo(p, at, user, intact)
+}
+
+// addTo is add to a page that the caller has locked.
+func (c *counters) addTo(p *page, at spot, user uint32, intact bool) (extra bool) {
 	bits := c.open(at.page)
 	before := c.read(p, at, bits)
 	if n := before.rows(); n > 0 { // else there is no need to know how many are planned
-		extra = n >= uint64(c.classes.Multiplicity(user, event))
+		extra = n >= uint64(c.classes.Multiplicity(user, at.event))
 	}
 	c.count(p, at, bits, before, intact)
 	p.rows++
@@ -95,7 +100,7 @@ func (c *counters) get(seat generate.Seat, user, event uint32) seen {
 // once says whether each class of a user has as many rows as records, copies
 // aside, all of them intact.
 func (c *counters) once(seat generate.Seat, user uint32) bool {
-	at := c.find(seat, user, 0)
+	at := c.home(seat, user)
 	p := &c.table[at.page]
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -46,6 +46,9 @@ type world struct {
 	rows    []row
 	rejects []generate.Match // error records
 	settled bool
+
+	batched bool // rows are seen many at a time
+	flush   int  // and so far behind this one
 }
 
 // model is laws 3 and 4 written down naively: per class of records alike, which
@@ -218,7 +221,31 @@ func draw(t *rapid.T, plan *generate.Plan) world {
 		see(generate.Match{Kind: generate.Foreign})
 	}
 	w.rows = rapid.Permutation(w.rows).Draw(t, "order")
+	w.batched, w.flush = rapid.Bool().Draw(t, "batched"), rapid.IntRange(0, 99).Draw(t, "flush")
 	return w
+}
+
+// see has an account count the rows, one by one or many at a time.
+func (w world) see(t fatal, a *Account) {
+	var b Batch
+	var n, one Counted
+	b.Begin(a, Place{Object: "raw/1.gz"})
+	for i, r := range w.rows {
+		if !w.batched {
+			a.See(r.match, r.place)
+			continue
+		}
+		one = b.See(r.match, r.place.Offset)
+		n = Counted{n.Intact + one.Intact, n.Mutated + one.Mutated, n.Extra + one.Extra}
+		if i == w.flush {
+			one = b.Flush()
+			n = Counted{n.Intact + one.Intact, n.Mutated + one.Mutated, n.Extra + one.Extra}
+		}
+	}
+	one = b.Flush()
+	if sum := n.Intact + n.Mutated + n.Extra + one.Intact + one.Extra; w.batched && sum != a.Delivered() {
+		t.Errorf("%d rows were counted, and %+v, %+v said", a.Delivered(), n, one)
+	}
 }
 
 // settle accounts for a world and returns the books in the model's form, with
@@ -232,9 +259,7 @@ func (w world) settle(t fatal, workers uint64) (books, []Difference) {
 	for _, m := range w.rejects {
 		a.Rejects.See(m)
 	}
-	for _, r := range w.rows {
-		a.See(r.match, r.place)
-	}
+	w.see(t, a)
 	var named, duplicates []Difference
 	tally, err := a.Settle(w.ledgers(workers), w.settled, func(d Difference) error { named = append(named, d); return nil })
 	if err != nil {
