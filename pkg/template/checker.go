@@ -188,6 +188,9 @@ func (s *step) begins(b []byte, v *Values, t *Texts, all int) (n int, ok bool) {
 			return n, bytes.HasPrefix(b, text[:n])
 		}
 	}
+	if p := s.part; p.kind == slotUUID {
+		return p.uuid.Len(), record.BeginsWithUUID(b, record.EncodeUUID(v.Tag, v.User, p.index), p.uuid)
+	}
 	end := len(t.bytes)
 	scratch := s.part.append(t.bytes, v)
 	t.bytes = scratch[:end]
