@@ -35,8 +35,8 @@ type verifier struct {
 	place *partition           // nil: anywhere
 	found *findings
 
-	scratches sync.Pool // of *generate.Scratch
-	ask       *inquiry  // nil: nobody asks this stage
+	readers sync.Pool // of *reader
+	ask     *inquiry  // nil: nobody asks this stage
 
 	// What was read so far, and since begin. Of an error stage it is errs and
 	// rejects, of any other one acc and away.
@@ -60,6 +60,12 @@ type verifier struct {
 	newest  atomic.Int64 // when the newest of them came, in ns since 1970
 }
 
+// A reader is the memory of what reads one object at a time.
+type reader struct {
+	scratch generate.Scratch
+	batch   account.Batch
+}
+
 // lateness is a stage as it was judged before more came.
 type lateness struct {
 	objects int
@@ -72,7 +78,7 @@ type lateness struct {
 // open opens a stage; one that cannot be opened is the stage's error.
 func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 	v := &verifier{cfg: w.cfg, res: w.res, stage: Stage{Name: name, Path: w.paths[name]}, rules: w.res.rules(name)}
-	v.scratches.New = func() any { return new(generate.Scratch) }
+	v.readers.New = func() any { return new(reader) }
 	if w.res.Job.stage(name).Payload == "" && name != errorStage {
 		v.quick = generate.NewRecogniser(v.rules)
 	}
@@ -190,9 +196,10 @@ func (v *verifier) read(ctx context.Context, info object.Info) (ours bool, err e
 	if v.stage.Name == errorStage {
 		return v.readErrors(ctx, info)
 	}
-	scratch, _ := v.scratches.Get().(*generate.Scratch)
-	defer v.scratches.Put(scratch)
-	stats, err := v.rows(ctx, info, scratch, &ours).Scan(ctx, v.store, info.Key)
+	r, _ := v.readers.Get().(*reader)
+	defer v.readers.Put(r)
+	stats, err := v.rows(ctx, info, r, &ours).Scan(ctx, v.store, info.Key)
+	v.soFar.add(r.batch.Flush())
 	return ours || stats.Rows == 0, err // whose an empty object is nobody can tell
 }
 
@@ -227,15 +234,13 @@ func (v *verifier) progress() StageProgress {
 // soFar is a SoFar that is counted by many and read meanwhile.
 type soFar struct{ delivered, mutated, duplicates atomic.Uint64 }
 
-func (s *soFar) add(intact, extra bool) {
-	switch {
-	case extra:
-		s.duplicates.Add(1)
-	case intact:
-		s.delivered.Add(1)
-	default:
-		s.mutated.Add(1)
+func (s *soFar) add(n account.Counted) {
+	if n == (account.Counted{}) { // most rows wait
+		return
 	}
+	s.delivered.Add(n.Intact)
+	s.mutated.Add(n.Mutated)
+	s.duplicates.Add(n.Extra)
 }
 
 func (s *soFar) load() SoFar {
@@ -249,12 +254,13 @@ func (s *soFar) store(n SoFar) {
 }
 
 // rows says what to do with each row and unreadable span of an object; ours is set
-// when any is of the run, or may be. Only one object at a time is read with scratch.
-func (v *verifier) rows(ctx context.Context, info object.Info, scratch *generate.Scratch, ours *bool) lake.Sweep {
+// when any is of the run, or may be. The rows count when reader's batch is flushed.
+func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, ours *bool) lake.Sweep {
+	scratch := &reader.scratch
 	scratch.Causes = v.cause
 	said := v.res.Job.stage(v.stage.Name)
 	spot := v.place.spot(info.Key, v.res.Ledger.Manifest.Started, info.Modified)
-	at := account.Place{Object: info.Key, At: info.Modified.UnixMilli(), Visible: v.visible(info)}
+	reader.batch.Begin(v.acc, account.Place{Object: info.Key, At: info.Modified.UnixMilli(), Visible: v.visible(info)})
 	sweep := lake.Sweep{Format: v.res.Job.format(v.stage.Name)}
 	var known generate.Match // the row that sweep has just said is known
 	if v.quick != nil {
@@ -268,13 +274,11 @@ func (v *verifier) rows(ctx context.Context, info object.Info, scratch *generate
 		if !r.Known {
 			m = v.rules.Identify(r.Data, formOf(said, r), scratch)
 		}
-		at.Offset = r.Offset
-		extra := v.acc.See(m, at)
+		v.soFar.add(reader.batch.See(m, r.Offset))
 		*ours = *ours || m.Kind != generate.Foreign
 		if m.Kind != generate.Planned {
 			return nil
 		}
-		v.soFar.add(m.Intact, extra)
 		if why := spot.wrong(m.User, m.Event); why != "" {
 			if err := v.misplaced(m, r, why); err != nil {
 				return err

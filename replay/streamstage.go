@@ -111,16 +111,15 @@ func (t *tailed) Close() error { return t.closer.Close() }
 // this run. What the Kinesis Producer Library packs is none of it: kreplay packs
 // nothing. It is safe for concurrent use.
 func (v *verifier) entries() func(stream.Entry) (ours bool, err error) {
-	pool := sync.Pool{New: func() any { return new(generate.Scratch) }}
 	return func(e stream.Entry) (bool, error) {
-		scratch := pool.Get().(*generate.Scratch)
-		defer pool.Put(scratch)
-		scratch.Causes = v.cause
-		m := v.rules.Identify(bytes.TrimSuffix(e.Data, []byte("\n")), generate.AsSent, scratch)
+		r, _ := v.readers.Get().(*reader)
+		defer v.readers.Put(r)
+		r.scratch.Causes = v.cause
+		m := v.rules.Identify(bytes.TrimSuffix(e.Data, []byte("\n")), generate.AsSent, &r.scratch)
 		came := e.Arrived.UnixMilli()
-		if extra := v.acc.See(m, account.Place{Object: e.Stream + "/" + e.Shard, Offset: came, At: came}); m.Kind == generate.Planned {
-			v.soFar.add(m.Intact, extra)
-		}
+		r.batch.Begin(v.acc, account.Place{Object: e.Stream + "/" + e.Shard, At: came})
+		v.soFar.add(r.batch.See(m, came))
+		v.soFar.add(r.batch.Flush())
 		v.bytes.Add(int64(len(e.Data)))
 		v.latest(e.Arrived)
 		return m.Kind != generate.Foreign, nil

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	_ "github.com/duckdb/duckdb-go/v2" // the other reader
@@ -104,6 +106,104 @@ func (s *lakeSink) Close() (err error) {
 	return err
 }
 
+// A lake is what a run of a scenario would have left behind if nothing had gone
+// wrong: the same rows in two folders, as lakeNames says.
+type lake struct {
+	name, dir, run string
+	rows           uint64
+	size           int64 // with newlines, decompressed
+	stored         int64 // the same, compressed
+}
+
+func makeLake(tb testing.TB, dir, name string, job *replay.Job) lake {
+	tb.Helper()
+	l := lake{name: name, dir: filepath.Join(dir, name), run: filepath.Join(dir, name, "run")}
+	if err := os.Mkdir(l.dir, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	sink, err := newLakeSink(l.dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	led, err := replay.Push(tb.Context(), job, replay.PushConfig{Dir: l.run, Target: replay.Target{Sink: sink, Stream: "s"}, Stages: map[string]string{"raw": l.dir}})
+	if err = errors.Join(err, sink.Close()); err != nil {
+		tb.Fatal(led, err)
+	}
+	l.rows, l.size = sink.rows, sink.size
+	for _, f := range sink.files[0] {
+		info, err := os.Stat(f.Name())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		l.stored += info.Size()
+	}
+	return l
+}
+
+// referenceJob is of records as those of design.md's table: 400 bytes, of which gzip
+// leaves a fifth; a uuid, the user, a time and a session are each user's own.
+func referenceJob(tb testing.TB, users int64) *replay.Job {
+	tb.Helper()
+	dice := rand.New(rand.NewPCG(1, 2))
+	actions := [...]string{"login", "purchase", "gacha_draw", "quest_clear", "battle_end", "logout"}
+	var lines []byte
+	for i := range referenceEvents {
+		lines = fmt.Appendf(lines, `{"log_type":"action","event_id":"8f31c2a7-51a4-4c6e-8d21-%012x","user_id":"10004217","session_id":"9d2b7c14-6f3a-4e0b-9b55-%012x","ts":%d,`,
+			i, i/25, 1789344025305+int64(i)*7919)
+		lines = fmt.Appendf(lines, `"action":"%s","build":"%08x","client":{"os":"ios","version":"2.%d.%d"},"amount":%d,"currency":"gem","level":%d,`+
+			`"items":[{"id":%d,"rarity":"SSR"},{"id":%d,"rarity":"R"}],"note":"said \"hello\" at stage %d","ok":true,"ref":null}`+"\n",
+			actions[dice.IntN(len(actions))], dice.Uint32(), dice.IntN(30), dice.IntN(10), dice.IntN(10_000), dice.IntN(200), dice.IntN(9000), dice.IntN(9000), dice.IntN(40))
+	}
+	job, err := replay.Check(fstest.MapFS{
+		"reference/scenario.yaml":   {Data: []byte("kreplay: 1\nname: reference\ntemplate: t\nrewrite: { event_id: uuid, session_id: uuid per session, user_id: user, ts: time }\n")},
+		"reference/t/action.ndjson": {Data: lines},
+	}, "reference", []string{fmt.Sprintf("population.users=%d", users)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return job
+}
+
+const referenceEvents = 250
+
+// A lakeJob is whose lake is read.
+type lakeJob struct {
+	name string
+	job  *replay.Job
+}
+
+// lakeJobs are of lakes of so many bytes each, about.
+func lakeJobs(tb testing.TB, size int64) []lakeJob {
+	tb.Helper()
+	game, err := replay.Check(scenarios.FS, "social-game", []string{fmt.Sprintf("population.users=%d", max(size/lakeUser, 50))})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return []lakeJob{{"social-game", game}, {"reference", referenceJob(tb, max(size/(referenceEvents*400), 50))}}
+}
+
+// A lakeWay is one way to read a lake.
+type lakeWay struct {
+	name, what, folder string
+	base               string // the way whose speed it is measured by
+}
+
+func lakeWays() []lakeWay {
+	const newline, undelimited = "newline", "undelimited"
+	ways := []lakeWay{
+		{"gunzip", "gunzip", newline, ""},
+		{"verify", "verify", newline, "gunzip"},
+		{"gunzip-undelimited", "gunzip", undelimited, ""},
+		{"verify-undelimited", "verify", undelimited, "gunzip-undelimited"},
+		{"duckdb-1-thread", "duckdb-1", newline, "gunzip"},
+		{"duckdb-2-threads", "duckdb-2", newline, "gunzip"},
+	}
+	if _, err := exec.LookPath("gzip"); err == nil {
+		ways = append(ways, lakeWay{"gzip-dc", "gzip", newline, "gunzip"})
+	}
+	return ways
+}
+
 // lakeRead is what a process of its own says of one way to read the objects.
 type lakeRead struct {
 	Wall, CPU time.Duration
@@ -113,65 +213,52 @@ type lakeRead struct {
 }
 
 // Speeds are of decompressed bytes, with two objects read at a time, on two cores:
-// gunzip alone; verify, which tells each row's record, counts it and settles the
-// account; and DuckDB, which counts distinct ids of the same objects. Each is a
-// process of its own, and they take turns. -lake-bytes=1000000000 is a
-// lake of 1 GB.
+// gunzip alone, which is Go's by klauspost; verify, which tells each row's record,
+// counts it and settles the account; DuckDB, which counts distinct ids of the same
+// objects; and GNU's `gzip -dc`, which reads them one after another. Each is a process of
+// its own, and they take turns. -lake-bytes=1000000000 is lakes of 1 GB.
 func BenchmarkLake(b *testing.B) {
-	dir := b.TempDir()
-	sink, err := newLakeSink(dir)
-	if err != nil {
-		b.Fatal(err)
-	}
-	job, err := replay.Check(scenarios.FS, "social-game", []string{fmt.Sprintf("population.users=%d", max(*lakeBytes/lakeUser, 50))})
-	if err != nil {
-		b.Fatal(err)
-	}
-	run := filepath.Join(dir, "run")
-	led, err := replay.Push(b.Context(), job, replay.PushConfig{Dir: run, Target: replay.Target{Sink: sink, Stream: "s"}, Stages: map[string]string{"raw": dir}})
-	if err = errors.Join(err, sink.Close()); err != nil {
-		b.Fatal(led, err)
-	}
-	ways := []struct{ name, what, lake string }{
-		{"gunzip", "gunzip", "newline"},
-		{"verify-newline", "verify", "newline"},
-		{"gunzip-undelimited", "gunzip", "undelimited"},
-		{"verify-undelimited", "verify", "undelimited"},
-		{"duckdb-1", "duckdb-1", "newline"},
-		{"duckdb-2", "duckdb-2", "newline"},
-	}
-	got := map[string][]lakeRead{}
-	for b.Loop() {
-		for _, w := range ways {
-			r := readElsewhere(b, w.what, filepath.Join(dir, w.lake), run)
-			if w.what != "gunzip" && r.Rows != sink.rows {
-				b.Fatalf("%s: %d rows of %d", w.name, r.Rows, sink.rows)
+	for _, of := range lakeJobs(b, *lakeBytes) {
+		b.Run(of.name, func(b *testing.B) {
+			l := makeLake(b, b.TempDir(), of.name, of.job)
+			got := map[string][]lakeRead{}
+			for b.Loop() {
+				for _, w := range lakeWays() {
+					r := readElsewhere(b, w.what, filepath.Join(l.dir, w.folder), l.run)
+					if r.Rows != l.rows && !strings.HasPrefix(w.what, "g") {
+						b.Fatalf("%s: %d rows of %d", w.name, r.Rows, l.rows)
+					}
+					got[w.name] = append(got[w.name], r)
+				}
 			}
-			got[w.name] = append(got[w.name], r)
-		}
+			l.table(b, got)
+		})
 	}
-	load, _ := os.ReadFile("/proc/loadavg")
-	table := fmt.Sprintf("%d rows, %.0f MB in %d objects; medians of %d; load %s", sink.rows, float64(sink.size)/1e6, lakeObjects, len(got["gunzip"]), load)
+}
+
+func (l lake) table(b *testing.B, got map[string][]lakeRead) {
+	b.Helper()
 	median := func(name string, of func(lakeRead) float64) float64 {
 		list := slices.SortedFunc(slices.Values(got[name]), func(x, y lakeRead) int { return cmp.Compare(of(x), of(y)) })
 		return of(list[len(list)/2])
 	}
-	for _, w := range ways {
-		wall := median(w.name, func(r lakeRead) float64 { return r.Wall.Seconds() })
-		cpu := median(w.name, func(r lakeRead) float64 { return r.CPU.Seconds() })
-		peak := median(w.name, func(r lakeRead) float64 { return r.Peak })
-		base := "gunzip" + strings.TrimPrefix(strings.TrimPrefix(w.name, "verify"), "-newline")
-		if w.what != "verify" {
-			base = "gunzip"
+	wall, cpu := func(r lakeRead) float64 { return r.Wall.Seconds() }, func(r lakeRead) float64 { return r.CPU.Seconds() }
+	load, _ := os.ReadFile("/proc/loadavg")
+	table := fmt.Sprintf("%s: %d rows of %d B, %.0f MB in %d objects of gzip, %.0f MB stored; medians of %d; load %s%-19s %9s %8s %8s %21s %8s\n", l.name, l.rows, l.size/int64(l.rows),
+		float64(l.size)/1e6, lakeObjects, float64(l.stored)/1e6, len(got["gunzip"]), load, "", "MB/s", "wall", "CPU", "wall, CPU of gunzip", "peak")
+	for _, w := range lakeWays() {
+		of := ""
+		if w.base != "" {
+			byWall, byCPU := median(w.base, wall)/median(w.name, wall), median(w.base, cpu)/median(w.name, cpu)
+			of = fmt.Sprintf("%.2f, %.2f", byWall, byCPU)
+			if w.what == "verify" {
+				b.ReportMetric(byWall, w.name+"/gunzip-wall")
+				b.ReportMetric(byCPU, w.name+"/gunzip-CPU")
+			}
 		}
-		ofWall := median(base, func(r lakeRead) float64 { return r.Wall.Seconds() }) / wall
-		ofCPU := median(base, func(r lakeRead) float64 { return r.CPU.Seconds() }) / cpu
-		table += fmt.Sprintf("%-19s %6.0f MB/s %6.2f s %6.2f s CPU  %4.2f of gunzip's speed, %4.2f by CPU  %5.0f MB peak\n",
-			w.name, float64(sink.size)/1e6/wall, wall, cpu, ofWall, ofCPU, peak)
-		b.ReportMetric(float64(sink.size)/1e6/wall, w.name+"-MB/s")
-		if w.what == "verify" {
-			b.ReportMetric(ofCPU, w.name+"/gunzip-CPU")
-		}
+		speed := float64(l.size) / 1e6 / median(w.name, wall)
+		table += fmt.Sprintf("%-19s %9.0f %6.2f s %6.2f s %21s %5.0f MB\n", w.name, speed, median(w.name, wall), median(w.name, cpu), of, median(w.name, func(r lakeRead) float64 { return r.Peak }))
+		b.ReportMetric(speed, w.name+"-MB/s")
 	}
 	b.Log("\n" + table)
 }
@@ -209,6 +296,8 @@ func readLake(ctx context.Context, what, lake, run string) (r lakeRead, err erro
 	switch what {
 	case "gunzip":
 		err = gunzipAll(lake)
+	case "gzip":
+		return gzipAll(ctx, lake)
 	case "verify":
 		r.Rows, err = verifyAll(ctx, lake, run)
 	default:
@@ -241,6 +330,23 @@ func gunzipAll(lake string) error {
 		})
 	}
 	return g.Wait()
+}
+
+// gzipAll has the command read the objects, as people do who look at them.
+func gzipAll(ctx context.Context, lake string) (r lakeRead, err error) {
+	names, err := filepath.Glob(filepath.Join(lake, "*"))
+	if err != nil {
+		return r, err
+	}
+	began, c := time.Now(), exec.CommandContext(ctx, "gzip", append([]string{"-dc"}, names...)...)
+	if err := c.Run(); err != nil { // to no one: what it prints is thrown away
+		return r, err
+	}
+	r.Wall, r.CPU = time.Since(began), c.ProcessState.UserTime()+c.ProcessState.SystemTime()
+	if u, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		r.Peak = float64(u.Maxrss) / 1000
+	}
+	return r, nil
 }
 
 func verifyAll(ctx context.Context, lake, run string) (rows uint64, err error) {

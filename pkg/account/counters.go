@@ -25,6 +25,9 @@ func (s seen) rows() uint64 { return uint64(s.intact) + uint64(s.mutated) }
 
 const spilled = 3
 
+// ones are four records with an intact row each.
+const ones = 0x55
+
 // What a page is.
 const (
 	untouched = iota // no row yet
@@ -59,10 +62,15 @@ func (c *counters) add(seat generate.Seat, user, event uint32, intact bool) (ext
 	p := &c.table[at.page]
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return c.addTo(p, at, user, intact)
+}
+
+// addTo is add to a page that the caller has locked.
+func (c *counters) addTo(p *page, at spot, user uint32, intact bool) (extra bool) {
 	bits := c.open(at.page)
 	before := c.read(p, at, bits)
 	if n := before.rows(); n > 0 { // else there is no need to know how many are planned
-		extra = n >= uint64(c.classes.Multiplicity(user, event))
+		extra = n >= uint64(c.classes.Multiplicity(user, at.event))
 	}
 	c.count(p, at, bits, before, intact)
 	p.rows++
@@ -87,6 +95,30 @@ func (c *counters) get(seat generate.Seat, user, event uint32) seen {
 		return seen{intact: uint32(at.class())}
 	}
 	return c.read(p, at, c.narrow.page(at.page))
+}
+
+// once says whether each class of a user has as many rows as records, copies
+// aside, all of them intact.
+func (c *counters) once(seat generate.Seat, user uint32) bool {
+	at := c.home(seat, user)
+	p := &c.table[at.page]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state != open {
+		return p.state == complete
+	}
+	bits := c.narrow.page(at.page)
+	for slot, end := at.user, at.user+uint32(seat.Cohort.Events); slot < end; slot++ {
+		if slot%4 == 0 && slot+4 <= end {
+			if bits[slot/4] != ones {
+				return false
+			}
+			slot += 3
+		} else if slotOf(bits, slot) != 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // total is how many rows were counted.
@@ -120,7 +152,6 @@ func (c *counters) open(n int) []byte {
 
 // refill writes down what a complete page stands for.
 func (p *page) refill(bits []byte) {
-	const ones = 0x55
 	clear(bits)
 	for i := range p.slots / 4 {
 		bits[i] = ones

@@ -84,13 +84,24 @@ func scheduled(sc *scenario.Scenario) {
 	sc.Inject = scenario.Inject{Duplicate: scenario.Whole / 5, Late: scenario.Whole / 10, LateBy: 10 * time.Minute}
 }
 
-// spans yields fates, one span a record.
+// late has records come as they are due, some of them late.
+func late(sc *scenario.Scenario) {
+	scheduled(sc)
+	sc.Inject.Duplicate = 0
+}
+
+// spans yields fates as the longest ranges that are alike.
 func spans(fates []fate) iter.Seq[ledger.Span] {
 	return func(yield func(ledger.Span) bool) {
-		for i, f := range fates {
-			if !yield(ledger.Span{First: uint64(i), Count: 1, Fate: f.fate, Unknowns: f.unknowns, Code: f.code}) {
+		for i := 0; i < len(fates); {
+			n, f := 1, fates[i]
+			for i+n < len(fates) && fates[i+n] == f {
+				n++
+			}
+			if !yield(ledger.Span{First: uint64(i), Count: uint64(n), Fate: f.fate, Unknowns: f.unknowns, Code: f.code}) {
 				return
 			}
+			i += n
 		}
 	}
 }

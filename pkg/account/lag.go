@@ -1,6 +1,7 @@
 package account
 
 import (
+	"iter"
 	"math"
 	"math/bits"
 	"slices"
@@ -59,8 +60,25 @@ func (t *Timing) slot(index uint64) (slot uint32, timed bool) {
 		return uint32(index), true
 	}
 	block := index / t.every
+	return uint32(block), index == t.pick(block)
+}
+
+// pick is the record of a run of so many that is timed, by its dense index.
+func (t *Timing) pick(block uint64) (index uint64) {
 	pick, _ := bits.Mul64(scatter(block+uint64(t.plan.Tag)<<32), t.every)
-	return uint32(block), index-block*t.every == pick
+	return block*t.every + pick
+}
+
+// of yields the events of a user that are timed.
+func (t *Timing) of(seat generate.Seat) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		end := seat.First + uint64(seat.Cohort.Events)
+		for block := seat.First / t.every; block*t.every < end; block++ {
+			if index := t.pick(block); index >= seat.First && index < end && !yield(uint32(index-seat.First)) {
+				return
+			}
+		}
+	}
 }
 
 // scatter spreads numbers over all 64 bits (the finalizer of SplitMix64).

@@ -119,6 +119,17 @@ func (s spot) slot(n int) uint32 {
 
 // find returns the spot of the class that begins with event.
 func (l *layout) find(seat generate.Seat, user, event uint32) spot {
+	return l.at(l.home(seat, user), seat, event)
+}
+
+// at is the spot of a class of a user, whose home it is given.
+func (l *layout) at(home spot, seat generate.Seat, event uint32) spot {
+	home.members, home.event = l.parts[seat.Cohort.Number()].alike[event], event
+	return home
+}
+
+// home is where a user's counters begin.
+func (l *layout) home(seat generate.Seat, user uint32) spot {
 	part := &l.parts[seat.Cohort.Number()]
 	b, n := &l.bands[part.band], uint64(0)
 	if l.byTime { // else there are several parts
@@ -126,7 +137,7 @@ func (l *layout) find(seat generate.Seat, user, event uint32) spot {
 	} else {
 		n = (seat.First - b.base) / b.events
 	}
-	return spot{page: b.first + int(n/b.perPage), user: uint32(n % b.perPage * b.events), members: part.alike[event], event: event}
+	return spot{page: b.first + int(n/b.perPage), user: uint32(n % b.perPage * b.events)}
 }
 
 // slotsOf is how many slots of a page are records.

@@ -45,7 +45,7 @@ type Difference struct {
 func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report func(Difference) error) (Tally, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := &walk{a: a, path: pathOf(a), settled: settled, report: report, users: map[uint32]*attempted{}, books: make([]book, len(fates))}
+	w := &walk{a: a, path: pathOf(a), settled: settled, report: report, users: map[uint32]*attempted{}, books: make([]book, len(fates)), wholes: make([]uint64, len(a.plan.Cohorts()))}
 	w.tally.Arose = w.path.gaps()
 	w.owed = sorter{folder: a.Folder, names: a.names, most: a.places.most}
 	defer func() { _ = w.owed.close() }()
@@ -59,11 +59,10 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 		w.tally.LogTypes[i].Name = name
 	}
 	a.arrivals.begin()
-	for step := range a.plan.Order(generate.Slice{}) {
-		if err := w.step(step); err != nil {
-			return Tally{}, err
-		}
+	if err := w.steps(); err != nil {
+		return Tally{}, err
 	}
+	w.addWholes()
 	if err := w.name(); err != nil {
 		return Tally{}, err
 	}
@@ -104,6 +103,8 @@ type walk struct {
 	idle    []*attempted          // done with, to be used again
 	charge  charge                // of the current class
 	owed    sorter                // charges of classes with rows to be named
+	wholes  []uint64              // by cohort: users who are whole
+	room    []attempt             // of a class of such a user
 	tally   Tally
 }
 
@@ -116,11 +117,28 @@ type book struct {
 	seq    uint64
 }
 
+// book is that of the worker who has a user.
+func (w *walk) book(user uint32) *book {
+	return &w.books[w.a.plan.WorkerOf(user, uint64(len(w.books)))-1]
+}
+
+// turn opens the book at the next record.
+func (b *book) turn() {
+	for b.seq >= b.span.First+b.span.Count {
+		span, ok := b.next()
+		if !ok {
+			span = ledger.Span{First: b.seq, Count: 1, Fate: record.Unsent}
+		}
+		b.span = span
+	}
+}
+
 // attempted is what the ledger knows of a user's records so far.
 type attempted struct {
 	user     uint32
 	book     *book
 	left     uint64 // records to come
+	acked    int    // of those that came
 	attempts []attempt
 }
 
@@ -129,6 +147,31 @@ type attempt struct {
 	copy  uint16
 	seq   uint64
 	span  ledger.Span
+}
+
+// steps takes all records in the order of sending.
+func (w *walk) steps() error {
+	if w.a.plan.Paced() {
+		return w.all(w.a.plan.Order(generate.Slice{}))
+	}
+	for user := range w.a.plan.UsersOf(generate.Slice{}) {
+		if w.atOnce(user) {
+			continue
+		}
+		if err := w.all(w.a.plan.OrderOf(user)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) all(steps iter.Seq[generate.Step]) error {
+	for step := range steps {
+		if err := w.step(step); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // step takes the next record in the order of sending. A user is accounted for
@@ -142,7 +185,11 @@ func (w *walk) step(s generate.Step) error {
 		w.last = u
 	}
 	seq := u.book.seq
-	u.attempts = append(u.attempts, attempt{s.Event, s.Copy, seq, w.fate(u.book)})
+	span := w.fate(u.book)
+	u.attempts = append(u.attempts, attempt{s.Event, s.Copy, seq, span})
+	if span.Fate == record.Acked {
+		u.acked++
+	}
 	if u.left--; u.left > 0 {
 		return nil
 	}
@@ -157,7 +204,7 @@ func (w *walk) begin(user uint32) *attempted {
 	if n := len(w.idle); n > 0 {
 		u, w.idle = w.idle[n-1], w.idle[:n-1]
 	}
-	book := &w.books[w.a.plan.WorkerOf(user, uint64(len(w.books)))-1]
+	book := w.book(user)
 	*u = attempted{user: user, book: book, left: w.a.plan.CountOf(user), attempts: u.attempts[:0]}
 	w.users[user] = u
 	return u
@@ -167,6 +214,18 @@ func (w *walk) begin(user uint32) *attempted {
 func (w *walk) user(u *attempted) error {
 	seat := w.a.plan.Seat(u.user)
 	classes := w.a.classes.Classes(seat.Cohort)
+	if u.acked == len(u.attempts) && u.acked == seat.Cohort.Events && w.a.counts.once(seat, u.user) {
+		w.whole(seat, u.book, func(first uint32) []attempt {
+			w.room = w.room[:0]
+			for _, m := range u.attempts {
+				if uint32(classes[m.event]) == first {
+					w.room = append(w.room, m)
+				}
+			}
+			return w.room
+		})
+		return nil
+	}
 	slices.SortFunc(u.attempts, func(a, b attempt) int {
 		return cmp.Or(cmp.Compare(classes[a.event], classes[b.event]), cmp.Compare(a.event, b.event), cmp.Compare(a.copy, b.copy))
 	})
@@ -185,13 +244,7 @@ func (w *walk) user(u *attempted) error {
 
 // fate returns what a ledger knows of its next record in the order of sending.
 func (w *walk) fate(b *book) ledger.Span {
-	for b.seq >= b.span.First+b.span.Count {
-		span, ok := b.next()
-		if !ok {
-			span = ledger.Span{First: b.seq, Count: 1, Fate: record.Unsent}
-		}
-		b.span = span
-	}
+	b.turn()
 	b.seq++
 	switch b.span.Fate {
 	case record.Acked:
@@ -263,7 +316,7 @@ func (w *walk) class(u *attempted, seat generate.Seat, members []attempt) error 
 // delivered, as nearly all are: what class does comes to this.
 func (w *walk) plain(u *attempted, seat generate.Seat, members []attempt) bool {
 	event := members[0].event
-	if len(w.path) > 1 || w.a.Rejects.some() || w.a.counts.get(seat, u.user, event) != (seen{intact: 1}) {
+	if w.a.counts.get(seat, u.user, event) != (seen{intact: 1}) {
 		return false
 	}
 	logType := seat.Cohort.LogType[event]

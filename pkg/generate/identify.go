@@ -35,6 +35,7 @@ type Scratch struct {
 	Causes *Causes
 
 	known      []known // users, for a Recogniser
+	last       *known  // of them
 	want, best []byte
 	ids        identity
 	candidates []uint32

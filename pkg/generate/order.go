@@ -27,6 +27,14 @@ func (p *Plan) Order(s Slice) iter.Seq[Step] {
 	}
 }
 
+// OrderOf yields the planned records of one user, of a plan that is not paced, in
+// the order of sending.
+func (p *Plan) OrderOf(user uint32) iter.Seq[Step] {
+	return func(yield func(Step) bool) {
+		p.visit(user, func(step Step, _ *player) bool { return yield(step) })
+	}
+}
+
 // A player is a user under way.
 type player struct {
 	cohort  *Cohort
@@ -47,13 +55,21 @@ func (p *Plan) walk(s Slice, visit func(Step, *player) bool) {
 		return
 	}
 	for user := range p.UsersOf(s) {
-		u := p.player(user)
-		for event := range uint32(u.cohort.Events) {
-			if !p.step(Step{User: user, Event: event}, &u, visit) {
-				return
-			}
+		if !p.visit(user, visit) {
+			return
 		}
 	}
+}
+
+// visit visits a user's records, one after another.
+func (p *Plan) visit(user uint32, visit func(Step, *player) bool) bool {
+	u := p.player(user)
+	for event := range uint32(u.cohort.Events) {
+		if !p.step(Step{User: user, Event: event}, &u, visit) {
+			return false
+		}
+	}
+	return true
 }
 
 // step visits a record, then its copies.

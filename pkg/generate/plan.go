@@ -428,10 +428,7 @@ func (p *Plan) Count(s Slice) (n uint64) {
 
 // CountOf is the number of records of a user.
 func (p *Plan) CountOf(user uint32) uint64 {
-	c := p.Cohort(user)
-	n := uint64(c.Events)
-	for event := uint32(0); p.twice.picked > 0 && event < uint32(c.Events); event++ {
-		n += uint64(p.copies(c, Step{User: user, Event: event}))
-	}
-	return n
+	seat := p.Seat(user)
+	n := uint64(seat.Cohort.Events)
+	return n + p.twice.count(seat.First, n)
 }

@@ -28,6 +28,22 @@ func newQuota(total uint64, share scenario.Share, seed uint64) quota {
 
 func (q quota) has(i uint64) bool { return q.picked > 0 && q.spread.position(i) < q.picked }
 
+// count is how many of the n numbers from first on were picked.
+func (q quota) count(first, n uint64) (picked uint64) {
+	if q.picked == 0 || n == 0 {
+		return 0
+	}
+	for position := q.spread.position(first); n > 0; n-- {
+		if position < q.picked {
+			picked++
+		}
+		if position += q.spread.stride; position >= q.spread.users {
+			position -= q.spread.users
+		}
+	}
+	return picked
+}
+
 // all yields what was picked, in no particular order.
 func (q quota) all() iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {

@@ -18,7 +18,8 @@ import (
 // and safe for concurrent use.
 type Recogniser struct {
 	c     *Comparer
-	of    [][]*lead // by cohort and event; nil: the event is left to Identify
+	of    [][]*lead           // by cohort and event; nil: the event is left to Identify
+	check []*template.Checker // by cohort
 	heads []head
 	// A row's eight bytes at a place say which heads it may have. -1: some head is
 	// shorter, and it may have any.
@@ -78,6 +79,7 @@ func (r *Recogniser) arrange() {
 func (r *Recogniser) add(cohort *Cohort) {
 	p, s := r.c.plan, &Scratch{}
 	r.of = append(r.of, make([]*lead, cohort.Events))
+	r.check = append(r.check, template.NewChecker(cohort.rendered))
 	user, ok := p.Member(cohort)
 	named := cohort.named()
 	for event := 0; ok && event < cohort.Events; event++ {
@@ -118,6 +120,9 @@ const mostTried = 16
 // where it does not know. The record is JSON, so that no longer or shorter row can
 // begin there. It allocates nothing once its memory is there.
 func (r *Recogniser) Recognise(b []byte, s *Scratch) (m Match, n int) {
+	if m, n = r.next(b, s); n > 0 {
+		return m, n
+	}
 	for _, l := range r.begin(b) {
 		text, ok := l.Text(b)
 		if !ok {
@@ -127,12 +132,32 @@ func (r *Recogniser) Recognise(b []byte, s *Scratch) (m Match, n int) {
 		if !ok {
 			continue
 		}
-		who := s.player(r.c.plan, user)
-		if m, n = r.record(b, l, who, told, s); n > 0 {
+		if m, n = r.record(b, l, s.player(r, user), told); n > 0 {
 			return m, n
 		}
 	}
 	return Match{}, 0
+}
+
+// next says that b begins with the record after the one that was recognised last, as
+// most do where users are sent one after another. Where it does not, that shows
+// at its first bytes.
+func (r *Recogniser) next(b []byte, s *Scratch) (m Match, n int) {
+	who := s.last
+	if who == nil || who.of != r || who.next >= uint32(len(r.of[who.cohort.number])) || r.of[who.cohort.number][who.next] == nil {
+		return m, 0
+	}
+	return r.is(b, who, who.next, template.Untold)
+}
+
+// is says that b begins with a user's event; n is 0 if not.
+func (r *Recogniser) is(b []byte, who *known, event uint32, told template.Told) (m Match, n int) {
+	c := who.cohort
+	if n = r.check[c.number].Begins(b, int(event), &who.values, told, &who.texts); n == 0 {
+		return m, 0
+	}
+	who.next = event + 1
+	return Match{Kind: Planned, User: who.values.User, Event: uint32(r.c.Classes(c)[event]), Intact: true}, n
 }
 
 // begin returns the leads that b may begin with. Where the first literal of one is
@@ -179,7 +204,7 @@ func (r *Recogniser) whose(l *lead, text []byte) (user uint32, told template.Tol
 }
 
 // record finds the user's record that b begins with.
-func (r *Recogniser) record(b []byte, l *lead, who *known, told template.Told, s *Scratch) (m Match, n int) {
+func (r *Recogniser) record(b []byte, l *lead, who *known, told template.Told) (m Match, n int) {
 	c := who.cohort
 	events := l.events[c.number]
 	if slots := c.Program.SlotEvent; told.Part >= 0 && int(told.Slot) < len(slots) && slots[told.Slot] >= 0 {
@@ -200,9 +225,8 @@ func (r *Recogniser) record(b []byte, l *lead, who *known, told template.Told, s
 		if int(event) >= c.Events || r.of[c.number][event] != l {
 			continue
 		}
-		if n, s.want = c.rendered.Begins(b, int(event), &who.values, told, s.want); n > 0 {
-			who.next = event + 1
-			return Match{Kind: Planned, User: who.values.User, Event: uint32(r.c.Classes(c)[event]), Intact: true}, n
+		if m, n = r.is(b, who, event, told); n > 0 {
+			return m, n
 		}
 	}
 	return m, 0
@@ -210,24 +234,31 @@ func (r *Recogniser) record(b []byte, l *lead, who *known, told template.Told, s
 
 // known is what a Scratch knows of a user whose rows came before.
 type known struct {
-	plan   *Plan
+	of     *Recogniser
 	cohort *Cohort
 	values template.Values
+	texts  template.Texts
 	next   uint32 // event
 	one    [1]uint32
 }
 
-// knownUsers is how many users a Scratch knows, a power of two: 40 kB.
+// knownUsers is how many users a Scratch knows, a power of two: 60 kB, and up to
+// 6 kB for each of those who have many texts.
 const knownUsers = 256
 
-// player returns what is particular to a user.
-func (s *Scratch) player(p *Plan, user uint32) *known {
+// player returns what is particular to a user, who is the last now.
+func (s *Scratch) player(r *Recogniser, user uint32) *known {
 	if s.known == nil {
 		s.known = make([]known, knownUsers)
 	}
 	k := &s.known[user%knownUsers]
-	if k.plan != p || k.values.User != user {
-		*k = known{plan: p, cohort: p.Cohort(user), values: p.Values(user)}
+	if k.of != r || k.values.User != user {
+		if k.of != r {
+			k.texts = template.Texts{}
+		}
+		k.texts.Reset()
+		k.of, k.cohort, k.values, k.next = r, r.c.plan.Cohort(user), r.c.plan.Values(user), 0
 	}
+	s.last = k
 	return k
 }

@@ -16,7 +16,7 @@ func recognisable(t *rapid.T) *Plan {
 	run := Run{ID: rapid.StringMatching(`[a-z0-9-]{0,12}`).Draw(t, "run")}
 	switch rapid.IntRange(0, 3).Draw(t, "plan") {
 	case 0:
-		return sized(t, "social-game", rapid.Uint64Range(1, 60).Draw(t, "users"), run)
+		return sized(t, "social-game", rapid.Uint64Range(1, 600).Draw(t, "users"), run)
 	case 1:
 		return newPlan(t, run, varied, "varied")
 	default:
@@ -33,6 +33,9 @@ func TestRecogniseIsIdentify(t *testing.T) {
 		r, s := NewRecogniser(c), &Scratch{}
 		for range rapid.IntRange(1, 20).Draw(t, "rows") {
 			user, event := drawRecord(t, p)
+			if last := s.last; last != nil && int(last.next) < last.cohort.Events && rapid.Bool().Draw(t, "next") {
+				user, event = last.values.User, last.next // or nearly
+			}
 			text := row(p, user, event)
 			tail := rapid.SampledFrom([]string{"", "\n", " ", "\r\n", `{`, `}`, `,`, `"`, `x`, string(row(p, user, event))}).Draw(t, "tail")
 			b := append(bytes.Clone(text), tail...)
@@ -79,12 +82,16 @@ func TestEveryByteIsCompared(t *testing.T) {
 	p := sized(t, "social-game", 1, Run{ID: "a"})
 	r, s := NewRecogniser(p.Comparer(Options{})), &Scratch{}
 	for event := range uint32(p.Cohort(0).Events) {
-		text := row(p, 0, event)
+		text, before := row(p, 0, event), []byte(nil)
+		if event > 0 {
+			before = row(p, 0, event-1)
+		}
 		for i, was := range text {
 			for _, other := range []byte(others) {
 				if text[i] = other; other == was {
 					continue
 				}
+				r.Recognise(before, s) // so that this one comes next
 				if m, n := r.Recognise(text, s); n > 0 && !p.Identify(text[:n], &Scratch{}).Intact {
 					t.Fatalf("%s with byte %d changed is %+v", text, i, m)
 				}
@@ -154,6 +161,23 @@ func TestRecordsAreRecognised(t *testing.T) {
 		for rec := range other.Records(Slice{}) {
 			if m, n := r.Recognise(rec.Data, s); n > 0 {
 				t.Fatalf("%s of another run is %+v", rec.Data, m)
+			}
+		}
+	}
+}
+
+// What is known of a user is forgotten for another one, of whatever cohort, and both
+// are recognised.
+func TestUsersTakeEachOthersPlace(t *testing.T) {
+	p := sized(t, "social-game", 3*knownUsers, Run{ID: "a"})
+	r, s := NewRecogniser(p.Comparer(Options{})), &Scratch{}
+	for event := range uint32(20) {
+		for user := uint32(7); uint64(user) < p.Users; user += knownUsers {
+			if int(event) >= p.Cohort(user).Events {
+				continue
+			}
+			if m, n := r.Recognise(row(p, user, event), s); n == 0 || m.User != user {
+				t.Fatalf("%s is %+v, %d bytes", row(p, user, event), m, n)
 			}
 		}
 	}

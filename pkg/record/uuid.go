@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -240,6 +241,27 @@ func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
 	binary.BigEndian.PutUint32(text[24:], uint32(c))
 	binary.BigEndian.PutUint64(text[28:], d)
 	return dst
+}
+
+// BeginsWithUUID says whether text begins with what AppendUUID appends.
+func BeginsWithUUID(text []byte, u [16]byte, form UUIDForm) bool {
+	if form&formULID != 0 || form&formCompact != 0 || len(text) < 36 {
+		var room [36]byte
+		return bytes.HasPrefix(text, AppendUUID(room[:0], u, form))
+	}
+	letters := uint64(lowerLetters)
+	if form&formUpper != 0 {
+		letters = upperLetters
+	}
+	u[6] = uint8(form)<<4 | u[6]&15
+	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	text = text[:36]
+	x := binary.BigEndian.Uint64(text) ^ hex(hi>>32, letters)
+	x |= (uint64(binary.BigEndian.Uint32(text[9:]))<<32 | uint64(binary.BigEndian.Uint32(text[14:]))) ^ hex(hi&math.MaxUint32, letters)
+	x |= (uint64(binary.BigEndian.Uint32(text[19:]))<<32 | uint64(binary.BigEndian.Uint32(text[24:]))) ^ hex(lo>>32, letters)
+	x |= binary.BigEndian.Uint64(text[28:]) ^ hex(lo&math.MaxUint32, letters)
+	x |= uint64(text[8] ^ '-' | text[13] ^ '-' | text[18] ^ '-' | text[23] ^ '-')
+	return x == 0
 }
 
 // hex writes 32 bits as eight digits, the first in the highest byte: each nibble

@@ -322,3 +322,20 @@ func BenchmarkAppendUUID(b *testing.B) {
 		dst = record.AppendUUID(dst[:0], u, 4)
 	}
 }
+
+// A text begins with a uuid if and only if it begins with what would be appended.
+func TestBeginsWithUUIDIsAppended(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		u := record.EncodeUUID(id(t))
+		form := record.UUIDForm(rapid.Byte().Draw(t, "form") & 0x7f)
+		want := record.AppendUUID(nil, u, form)
+		text := append(bytes.Clone(want), rapid.SampledFrom([]string{"", `"`, "0123456789abc"}).Draw(t, "tail")...)
+		if rapid.Bool().Draw(t, "spoiled") {
+			text[rapid.IntRange(0, len(text)-1).Draw(t, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+		}
+		text = text[:len(text)-rapid.IntRange(0, 2).Draw(t, "cut")]
+		if got := record.BeginsWithUUID(text, u, form); got != bytes.HasPrefix(text, want) {
+			t.Fatalf("%q begins with %q: %v", text, want, got)
+		}
+	})
+}

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-
-	"kreplay/pkg/record"
 )
 
 // A Lead is how an event begins, up to the slot that tells best whose it is: the
@@ -75,45 +73,6 @@ func (l *Lead) Text(b []byte) (text []byte, ok bool) {
 		n++
 	}
 	return b[:n], n > 0
-}
-
-// A Told is a uuid that was read where a Lead has it.
-type Told struct {
-	Part int // len(Lead.Before) - 1; -1: none was
-	Slot uint32
-	Form record.UUIDForm
-}
-
-// Begins returns the length of an event as Append renders it for a user, if b
-// begins with that; else 0. What told says need not be compared once more. It
-// writes the texts of slots into room, and returns it for the next call.
-func (p *Program) Begins(b []byte, event int, v *Values, told Told, room []byte) (n int, _ []byte) {
-	e := &p.Events[event]
-	rest := b
-	for i := range e.parts {
-		s := &e.parts[i]
-		if !bytes.HasPrefix(rest, s.literal) {
-			return 0, room
-		}
-		rest = rest[len(s.literal):]
-		// Not a ULID: what reads one passes over four of its bits.
-		if i == told.Part && s.kind == slotUUID && s.index == told.Slot && s.uuid == told.Form && !s.uuid.ULID() {
-			rest = rest[s.uuid.Len():]
-			continue
-		}
-		length, ok := s.beginsWithNumber(rest, v)
-		if !ok {
-			room = s.append(room[:0], v)
-			if length = len(room); !bytes.HasPrefix(rest, room) {
-				return 0, room
-			}
-		}
-		rest = rest[length:]
-	}
-	if !bytes.HasPrefix(rest, e.tail) {
-		return 0, room
-	}
-	return len(b) - len(rest) + len(e.tail), room
 }
 
 // beginsWithNumber says the same of one slot, where that is a number and nothing

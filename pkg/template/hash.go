@@ -214,7 +214,11 @@ func (s *shape) step(d []byte, i int, state uint64) uint64 {
 		return state
 	}
 	was := uint64(d[i])
-	d[i] = byte((was + state>>33%r) % r)
+	to := was + uint64(uint32(state>>33)%uint32(r)) // below 2r; 32 bits divide sooner
+	if to >= r {
+		to -= r
+	}
+	d[i] = byte(to)
 	state = (state ^ (was + 1)) * 0x9fb21c651e98df25
 	return state ^ state>>32
 }
