@@ -36,7 +36,10 @@ func hasCase(key []byte) bool { return !isColumn(key, key) }
 // for, until disclaim; false: they all have them. A key that says nothing needs no
 // column, so it is the last to get one.
 func (d *differ) claim(wants, gots []int) (renamed bool) {
-	if !d.columns || !d.anyCase(&d.want, wants) && !(d.join && d.anyCase(&d.got, gots)) {
+	if !d.columns {
+		return false
+	}
+	if cased := d.anyCase(&d.want, wants) || d.join && d.anyCase(&d.got, gots); !cased {
 		return false
 	}
 	unclaimed(&d.want, wants)
