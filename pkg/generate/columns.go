@@ -117,3 +117,43 @@ func (l lookup) columns() lookup {
 	}
 	return c
 }
+
+// Twins names the keys that are one column where names have no case, by log type in
+// the order in which they come up. Of a record that has both no such row is intact.
+func (p *Plan) Twins() (list []string) {
+	var t tree
+	for _, c := range p.cohorts {
+		user, ok := p.Member(c)
+		if !ok {
+			continue
+		}
+		v := p.Values(user)
+		for event := range c.Events {
+			t.parse(c.Program.Append(nil, event, &v)) // rendered from JSON, so it is JSON
+			for i := range t.nodes {
+				for _, names := range t.twins(i) {
+					if text := p.logTypes[c.LogType[event]] + ": " + names; !slices.Contains(list, text) {
+						list = append(list, text)
+					}
+				}
+			}
+		}
+	}
+	return list
+}
+
+// twins are the members of an object whose names differ in case only.
+func (t *tree) twins(i int) (list []string) {
+	if t.nodes[i].kind != objectNode {
+		return nil
+	}
+	names := map[string]string{}
+	for n, end := i+1, t.nodes[i].next; n < end; n = t.nodes[n].next {
+		name := string(t.nodes[n].name)
+		if other, ok := names[strings.ToLower(name)]; ok && other != name {
+			list = append(list, other+" and "+name)
+		}
+		names[strings.ToLower(name)] = name
+	}
+	return list
+}

@@ -220,3 +220,13 @@ func TestColumnsOfPeers(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+func TestTwins(t *testing.T) {
+	want := []string{"Play: ID and id"}
+	if got := newPlan(t, Run{ID: "r"}, cased, "cased").Twins(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := variedPlan(t).Twins(); got != nil {
+		t.Errorf("%q, want none", got)
+	}
+}
