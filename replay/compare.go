@@ -22,7 +22,7 @@ func (r *Result) rules(stage string) *generate.Comparer { return r.Job.Rules(r.P
 // of a stage of CSV is JSON already.
 func formOf(said scenario.Stage, r lake.Row) generate.Form {
 	switch {
-	case said.Payload != "": // what was sent is a value of the row
+	case said.Payload != "" && !r.Converted: // what was sent is a value of the row
 	case r.Text || said.CSV:
 		return generate.Cells
 	case r.Converted:

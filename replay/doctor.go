@@ -31,7 +31,7 @@ func (t *trial) doctor(ctx context.Context, objects []*sampled, p *plantings) er
 	for _, o := range objects {
 		info := o.Info
 		if to := p.moved[o.Key]; to != "" {
-			info.Key = to
+			t.columns[to], info.Key = t.columns[o.Key], to
 		}
 		err := t.write(ctx, doctoredDir, info, func(w io.Writer) error {
 			from, err := store.Open(ctx, o.Key)

@@ -228,9 +228,18 @@ func drawScenario(rng *rand.Rand) (d drawn) {
 	}
 	yaml += " }\n"
 	files["drawn/scenario.yaml"] = &fstest.MapFile{Data: []byte(yaml)}
+	if rng.IntN(2) == 0 {
+		for _, f := range files {
+			f.Data = []byte(camels.Replace(string(f.Data)))
+		}
+	}
 	d.files = files
 	return d
 }
+
+// camels gives the names of fields a case.
+var camels = strings.NewReplacer("user_id", "userId", "event_id", "eventId", "session_id", "sessionID", "done_at", "DoneAt", "order_no", "orderNo", "rival_id", "rivalId",
+	"nickname", "nickName", `"item":`, `"iTem":`, `"p":`, `"pP":`, `"q":`, `"Q":`)
 
 // drawFaults draws a fault class by itself, several, all of them, or none.
 func drawFaults(rng *rand.Rand, total int) local.Faults {
@@ -265,6 +274,9 @@ func drawPipeline(rng *rand.Rand, d *drawn, c *local.Config) {
 	c.Compression = pick(rng, "none", "gzip", "zstd", "snappy", "hadoop-snappy")
 	if !d.table {
 		c.Format = pick(rng, local.JSON, local.CSV, local.Parquet)
+	}
+	if c.Format != local.JSON {
+		c.Names = pick(rng, "", local.LowerNames, local.KeepNames)
 	}
 	switch c.Format {
 	case local.Parquet:

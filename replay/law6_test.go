@@ -74,11 +74,13 @@ func TestLaw6(t *testing.T) {
 var law6Classes = []string{
 	local.Dropped, local.Duplicated, local.Corrupted, local.Rejected, local.Truncated, local.Cut, local.Delayed, local.Misplaced, local.Throttled, local.Failed,
 	local.AnswerLost, local.StreamDropped, local.StreamDuplicated, local.StreamCorrupted, "no fault", "a table", "a stream read back", "another run", "json", "csv", "parquet",
+	"columns that lost their case",
 }
 
 // meets counts what the scenario is made of.
 func (x *trial) meets(met map[string]int) {
-	all := map[string]bool{"a table": x.table, "a stream read back": x.stream, "another run": x.shared, cmp.Or(x.format, "json"): true}
+	lost := x.format != local.JSON && x.names != local.KeepNames && (x.names != "" || x.format == local.Parquet) && strings.Contains(x.text(), "userId")
+	all := map[string]bool{"columns that lost their case": lost, "a table": x.table, "a stream read back": x.stream, "another run": x.shared, cmp.Or(x.format, "json"): true}
 	planted := x.pipe.Planted()
 	for _, p := range planted {
 		all[p.Kind] = true
@@ -99,6 +101,7 @@ type trial struct {
 	drawn
 	pipe   *local.Pipeline
 	format string // of raw
+	names  string // of its columns
 	res    *replay.Result
 	faults []local.Planted // on the way to the table
 	plan   *generate.Plan
@@ -132,7 +135,7 @@ func playLaw6(t *testing.T, rng *rand.Rand) *trial {
 	x.expect()
 	cfg.Faults, cfg.Streams = drawFaults(rng, int(x.plan.Total())), specs(t, job, nameOf(job))
 	cfg.Faults.Mutate = x.unmistakable(rng.Uint64())
-	x.pipe, x.format = start(t, cfg, nil), cfg.Format
+	x.pipe, x.format, x.names = start(t, cfg, nil), cfg.Format, cfg.Names
 	client := kinesis.New(sdkConfig(x.pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
 	push := pushConfig(filepath.Join(temp, "run"), client, cfg.Lake)

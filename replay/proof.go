@@ -23,7 +23,7 @@ type accounted struct {
 
 // account reads one copy the way Verify does. The caller closes what it returns.
 func (t *trial) account(ctx context.Context, folder string) (*accounted, error) {
-	cfg := VerifyConfig{Dir: t.temp, Workers: t.cfg.Workers, Everywhere: true, Open: openDir}
+	cfg := VerifyConfig{Dir: t.temp, Workers: t.cfg.Workers, Everywhere: true, Open: openDir, columns: t.columns}
 	v, err := newWaiting(cfg, t.res, map[string]string{t.stage.Name: filepath.Join(t.temp, folder)}).open(ctx, t.stage.Name)
 	if err != nil {
 		return nil, err

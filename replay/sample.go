@@ -14,6 +14,7 @@ import (
 
 	"kreplay/pkg/generate"
 	"kreplay/pkg/lake"
+	"kreplay/pkg/lake/parquet"
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/dir"
@@ -25,8 +26,8 @@ const (
 	doctoredDir = "doctored"
 )
 
-// sample copies objects of the stage, byte for byte, with their times. Of CSV
-// it copies the rows, as JSON, because a copy holds no CSV beside rows of JSON.
+// sample copies objects of the stage, byte for byte, with their times. Of those in
+// columns it copies the rows, as JSON, into which faults can be planted.
 func (t *trial) sample(ctx context.Context) error {
 	store, closer, err := t.cfg.Open(ctx, t.stage.Path)
 	if err != nil {
@@ -46,15 +47,18 @@ func (t *trial) sample(ctx context.Context) error {
 			continue
 		}
 		err := t.write(ctx, cleanDir, info, func(w io.Writer) error {
-			if t.res.Job.format(t.stage.Name) == lake.CSV {
-				return copyRows(ctx, store, info.Key, w)
-			}
 			from, err := store.Open(ctx, info.Key)
 			if err != nil {
 				return err
 			}
-			_, err = io.Copy(w, from)
-			return errors.Join(err, from.Close())
+			in, format := bufio.NewReader(from), t.res.Job.format(t.stage.Name)
+			head, _ := in.Peek(len(parquet.Magic)) // an object that is shorter is no Parquet
+			t.columns[info.Key] = format != lake.CSV && string(head) == parquet.Magic
+			if format != lake.CSV && !t.columns[info.Key] {
+				_, err = io.Copy(w, in)
+				return errors.Join(err, from.Close())
+			}
+			return errors.Join(from.Close(), rewrite(w, true, func(out io.Writer) error { return copyRows(ctx, format, store, info.Key, out) }))
 		})
 		if err != nil {
 			return err
@@ -64,14 +68,13 @@ func (t *trial) sample(ctx context.Context) error {
 	return nil
 }
 
-// copyRows writes the rows of a CSV object as lines of JSON.
-func copyRows(ctx context.Context, store object.Store, key string, w io.Writer) error {
-	out := bufio.NewWriter(w)
-	_, err := lake.CSV.Scan(ctx, store, key, func(r lake.Row) error {
+// copyRows writes the rows of an object as lines of JSON.
+func copyRows(ctx context.Context, format lake.Format, store object.Store, key string, out io.Writer) error {
+	_, err := format.Scan(ctx, store, key, func(r lake.Row) error {
 		_, err := out.Write(append(r.Data, '\n'))
 		return err
 	}, func(lake.Damage) error { return nil }) // of both copies, and of no account
-	return errors.Join(err, out.Flush())
+	return err
 }
 
 // draw picks objects of the run's time, all equally likely.
@@ -128,11 +131,22 @@ func (t *trial) eachRow(ctx context.Context, folder string, open func(object.Inf
 			return err
 		}
 		open(info)
-		if _, err := lake.Scan(ctx, store, info.Key, row, damage); err != nil {
+		if _, err := lake.Scan(ctx, store, info.Key, inColumns(t.columns[info.Key], row), damage); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// inColumns takes rows for what they were before they were copied.
+func inColumns(columns bool, row func(lake.Row) error) func(lake.Row) error {
+	if !columns {
+		return row
+	}
+	return func(r lake.Row) error {
+		r.Converted = true
+		return row(r)
+	}
 }
 
 // class names records that render alike: a user, and the first such event.
@@ -164,6 +178,7 @@ type candidate struct {
 	object string
 	offset int64
 	data   []byte
+	form   generate.Form
 	away   int // 1: it is misplaced
 }
 
@@ -177,7 +192,8 @@ func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidat
 		objects = append(objects, &sampled{Info: info})
 	}, func(r lake.Row) error {
 		o := objects[len(objects)-1]
-		m := t.rules.Identify(r.Data, formOf(said, r), scratch)
+		form := formOf(said, r)
+		m := t.rules.Identify(r.Data, form, scratch)
 		mine := m.Kind == generate.Planned && t.res.Ledger.of(t.res.Plan, m.User) != nil
 		o.rows++
 		away := 0
@@ -198,9 +214,9 @@ func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidat
 		}
 		seen++
 		if len(pool) < most {
-			pool = append(pool, candidate{at, r.Object, r.Offset, bytes.Clone(r.Data), away})
+			pool = append(pool, candidate{at, r.Object, r.Offset, bytes.Clone(r.Data), form, away})
 		} else if i := t.dice.IntN(seen); i < most {
-			pool[i] = candidate{at, r.Object, r.Offset, bytes.Clone(r.Data), away}
+			pool[i] = candidate{at, r.Object, r.Offset, bytes.Clone(r.Data), form, away}
 		}
 		return nil
 	}, func(lake.Damage) error {

@@ -119,6 +119,9 @@ type trial struct {
 	rules *generate.Comparer
 	dice  *rand.Rand
 	temp  string // holds clean, doctored and the lists of differences
+
+	columns map[string]bool // by key: its rows were read from columns that have types
+
 	proof StageProof
 }
 
@@ -142,7 +145,7 @@ func proveStage(ctx context.Context, cfg SelfTestConfig, res *Result, s Stage) (
 
 func newTrial(cfg SelfTestConfig, res *Result, s Stage, temp string) *trial {
 	t := &trial{
-		cfg: cfg, res: res, stage: s, temp: temp, rules: res.rules(s.Name),
+		cfg: cfg, res: res, stage: s, temp: temp, columns: map[string]bool{}, rules: res.rules(s.Name),
 		place: res.place(s.Name), dice: rand.New(rand.NewPCG(cfg.Seed, 0x73656c6674657374)), proof: StageProof{Name: s.Name, Path: s.Path},
 	}
 	t.stage.Partitioned = t.place != nil

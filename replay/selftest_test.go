@@ -89,6 +89,48 @@ func TestSelfTestFindsExactlyWhatItPlants(t *testing.T) {
 	}
 }
 
+// The same in lakes of columns, whose names may have lost their case: faults are
+// planted in a copy that is JSON, and is judged as the columns are.
+func TestSelfTestOfColumns(t *testing.T) {
+	planted := map[string]int{}
+	for seed := range seeds(14) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		d := drawScenario(rng)
+		format, names := pick(rng, local.CSV, local.Parquet), pick(rng, local.LowerNames, local.KeepNames)
+		set := []string{"stages.raw.compare=" + pick(rng, "exact", "json", "subset")}
+		if format == local.CSV {
+			set = append(set, "stages.raw.format=csv")
+		}
+		job, err := replay.Check(d.files, "drawn", set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := playIn(t, "", job, func(c *local.Config) {
+			c.Format, c.Names, c.Compression, c.BufferBytes = format, names, "", 1<<10<<rng.IntN(6)
+			c.Faults.Seed, c.Faults.Drop, c.Faults.Duplicate, c.Faults.Corrupt = seed, rng.IntN(3), rng.IntN(3), rng.IntN(3)
+		})
+		proofs, err := replay.SelfTest(t.Context(), replay.SelfTestConfig{Dir: l.dir, Seed: seed, Faults: 1 + rng.IntN(4)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(proofs) != 1 || proofs[0].Verdict() != report.Pass {
+			t.Errorf("seed %d, %s, %s: %+v", seed, format, names, proofs)
+		}
+		if rows := proofs[0].Classes[0]; rows.Class != "drop" || rows.Planted == 0 && proofs[0].Rows > 9 {
+			t.Errorf("seed %d, %s, %s: nothing was planted in a row: %+v", seed, format, names, proofs)
+		}
+		for _, c := range proofs[0].Classes {
+			planted[c.Class] += c.Planted
+			planted[fmt.Sprint(c.Class, " in ", names, " ", format)] += c.Planted
+		}
+	}
+	for _, class := range []string{"drop", "duplicate", "corrupt in lower parquet", "corrupt in lower csv", "truncate", "foreign", "stranger"} {
+		if planted[class] == 0 {
+			t.Errorf("%s was never planted: %v", class, planted)
+		}
+	}
+}
+
 // The share of one of several workers is tried as well, among the rows of the
 // others; of records whose fate is not known, too.
 func TestSelfTestOfOneWorker(t *testing.T) {

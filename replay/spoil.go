@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"kreplay/pkg/generate"
 	"kreplay/pkg/scenario"
@@ -14,12 +15,10 @@ import (
 // letter of a text, else the last digit of a number, in a field that no rule
 // rewrites. nil: there is none, or the row would be as like another record.
 func spoil(dice *rand.Rand, p *generate.Plan, rules *generate.Comparer, c candidate) []byte {
-	program, logType := p.Cohort(c.user).Program, p.LogType(p.ID(c.user, c.event))
+	kept := keptFields(p, rules, c)
 	var letters, digits []int
 	_ = template.Walk(c.data, func(f template.Field) error { // an intact row
-		_, role, ok := program.Field(int(c.event), f.Path())
-		_, isTime := program.TimeKeys[string(f.Key)]
-		if !ok || role != scenario.Keep || isTime || rules.Ignores(logType, f.Path()) || program.UserKeys[string(f.Key)] || program.PeerKeys[string(f.Key)] {
+		if !kept[f.Path()] {
 			return nil
 		}
 		if f.Kind == template.Number && bytes.ContainsAny(c.data[f.Start:f.End], "eE") {
@@ -56,6 +55,27 @@ func spoil(dice *rand.Rand, p *generate.Plan, rules *generate.Comparer, c candid
 	return other
 }
 
+// keptFields are the paths at which a row holds what no rule rewrites.
+func keptFields(p *generate.Plan, rules *generate.Comparer, c candidate) map[string]bool {
+	program, logType := p.Cohort(c.user).Program, p.LogType(p.ID(c.user, c.event))
+	kept := map[string]bool{}                                                                        // by all paths of the record
+	_ = template.Walk(withoutNewline(p.Append(nil, c.user, c.event)), func(f template.Field) error { // what we rendered
+		_, role, ok := program.Field(int(c.event), f.Path())
+		_, isTime := program.TimeKeys[string(f.Key)]
+		kept[f.Path()] = ok && role == scenario.Keep && !isTime && !rules.Ignores(logType, f.Path()) && !program.UserKeys[string(f.Key)] && !program.PeerKeys[string(f.Key)]
+		return nil
+	})
+	if c.form == generate.AsSent {
+		return kept
+	}
+	for _, path := range sortedKeys(kept) { // columns may have lost the case of their names
+		if _, is := kept[strings.ToLower(path)]; !is {
+			kept[strings.ToLower(path)] = kept[path]
+		}
+	}
+	return kept
+}
+
 // resembles says whether another record of the user is as like a row as the one
 // it was: then nothing can tell which of them was changed.
 func resembles(p *generate.Plan, rules *generate.Comparer, c candidate, row []byte) bool {
@@ -76,7 +96,7 @@ func likeness(record, row []byte) (n int) {
 	has := map[string]int{}
 	each := func(data []byte, visit func(field string)) {
 		_ = template.Walk(data, func(f template.Field) error {
-			visit(f.Path() + "\x00" + string(data[f.Start:f.End]))
+			visit(strings.ToLower(f.Path()) + "\x00" + string(data[f.Start:f.End]))
 			return nil
 		})
 	}

@@ -297,6 +297,9 @@ func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, o
 	if said.Payload != "" {
 		sweep.Row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, sweep.Row, sweep.Damage)
 	}
+	if columns := v.cfg.columns; columns != nil { // of a copy, which is JSON
+		sweep.Format, sweep.Row = lake.Auto, inColumns(columns[info.Key], sweep.Row)
+	}
 	return sweep
 }
 

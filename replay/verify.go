@@ -49,7 +49,8 @@ type VerifyConfig struct {
 	// called when that has been read. nil: the stage cannot be read.
 	Tail func(context.Context, Tailing) (stream.Tail, io.Closer, error)
 
-	scouting *scouting // lists the stages as well, since the push began; nil: nobody does
+	scouting *scouting       // lists the stages as well, since the push began; nil: nobody does
+	columns  map[string]bool // of the self-test's copies, which are JSON: by key, rows were read from columns that have types; nil: it is no copy
 }
 
 // A Result is what verify found.

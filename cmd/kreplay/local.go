@@ -19,6 +19,7 @@ type embeddedFlags struct {
 	buffer      time.Duration
 	size        int
 	format      string
+	names       string
 	compression string
 	delimiter   string
 	faults      string
@@ -30,6 +31,7 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 	f.DurationVar(&e.buffer, "buffer", time.Second, "embedded pipeline: write an object after so long")
 	f.IntVar(&e.size, "buffer-mib", 5, "embedded pipeline: write an object at so many MiB")
 	f.StringVar(&e.format, "format", "json", "embedded pipeline: write json, csv (say format: csv of the stage) or parquet")
+	f.StringVar(&e.names, "column-names", "", "embedded pipeline: lower, names of columns lose their case, or keep (default of parquet lower, as Firehose has it; of csv keep)")
 	f.StringVar(&e.compression, "compression", "", "embedded pipeline: none, gzip, zstd, snappy or hadoop-snappy (default gzip; of parquet, snappy)")
 	f.StringVar(&e.delimiter, "delimiter", "none", "embedded pipeline: newline behind each record, or none")
 	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,reject=2,delay=4:30s,misplace=1,truncate=1,throttle=100,stream-drop=1,stream-duplicate=1,stream-corrupt=1,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
@@ -68,25 +70,8 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	cfg := local.Config{
 		Streams: to.streams, Lake: to.lake, Prefix: to.prefix, TimeZone: to.zone, Keys: to.keys, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Compression: e.compression, Faults: faults,
 	}
-	switch e.format {
-	case "csv", "parquet":
-		cfg.Format = e.format
-	case "json":
-	default:
-		return nil, usagef("--format %q: want json, csv or parquet", e.format)
-	}
-	switch e.compression {
-	case "":
-		if e.format != "parquet" {
-			cfg.Compression = "gzip"
-		}
-	case "none", "gzip", "zstd", "snappy":
-	case "hadoop-snappy":
-		if e.format == "parquet" {
-			return nil, usagef("--compression hadoop-snappy: Parquet has none, gzip, zstd and snappy")
-		}
-	default:
-		return nil, usagef("--compression %q: want none, gzip, zstd, snappy or hadoop-snappy", e.compression)
+	if err := e.written(&cfg); err != nil {
+		return nil, err
 	}
 	if to.keep {
 		cfg.Retain = keepAll
@@ -110,6 +95,40 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 		return nil, err
 	}
 	return local.Start(ctx, l, cfg)
+}
+
+// written says how objects are written.
+func (e *embeddedFlags) written(cfg *local.Config) error {
+	switch e.format {
+	case "csv", "parquet":
+		cfg.Format = e.format
+	case "json":
+	default:
+		return usagef("--format %q: want json, csv or parquet", e.format)
+	}
+	switch e.names {
+	case "":
+	case local.LowerNames, local.KeepNames:
+		if cfg.Names = e.names; e.format == "json" {
+			return usagef("--column-names %s: json has no columns; add --format parquet or csv", e.names)
+		}
+	default:
+		return usagef("--column-names %q: want lower or keep", e.names)
+	}
+	switch e.compression {
+	case "":
+		if e.format != "parquet" {
+			cfg.Compression = "gzip"
+		}
+	case "none", "gzip", "zstd", "snappy":
+	case "hadoop-snappy":
+		if e.format == "parquet" {
+			return usagef("--compression hadoop-snappy: Parquet has none, gzip, zstd and snappy")
+		}
+	default:
+		return usagef("--compression %q: want none, gzip, zstd, snappy or hadoop-snappy", e.compression)
+	}
+	return nil
 }
 
 // parseFaults reads --faults.

@@ -56,6 +56,9 @@ func (a *app) scenarioCheck() *cobra.Command {
 			if err := identities(a.stdout, plan); err != nil {
 				return err
 			}
+			for _, twins := range plan.Twins() {
+				fmt.Fprintf(a.stdout, "%s are one column in a table without case (Glue, Hive, Athena): it loses one of them, and Firehose's conversion may reject the record\n", twins)
+			}
 			return stages(a.stdout, job, plan)
 		},
 	}

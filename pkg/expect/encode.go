@@ -3,6 +3,7 @@ package expect
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -14,7 +15,9 @@ import (
 // An Encoder writes rows of a table as JSON that holds what fits the columns
 // and nothing else: keys are the columns' names, numbers stand without exponent,
 // in quotes unless they are 64-bit integers, so that no reader takes them
-// through a binary float. Of a key that a record holds twice the last counts.
+// through a binary float. Of a key that a record holds twice the last counts. What
+// stands in a row under a key in lower case, as in tables that do not keep the case of
+// names, is of that key, unless the row has it too.
 // An Encoder is not safe for concurrent use.
 type Encoder struct {
 	// Misfit is called for each value that became NULL.
@@ -30,6 +33,7 @@ type node struct {
 	Type
 
 	index   map[string]int // Struct: of a key
+	lower   map[string]int // of a key in lower case, which is no key itself
 	fields  []*node
 	names   []string // "name":
 	elem    *node
@@ -55,11 +59,24 @@ func newNode(display string, t Type) *node {
 			n.fields = append(n.fields, newNode(path, f.Type))
 			n.names = append(n.names, string(gjson.AppendJSONString(nil, f.Name))+":")
 		}
+		n.lower = lowerOf(t.Fields)
 	case List:
 		n.elem = newNode(display+"[]", *t.Elem)
 	case Varchar, Boolean, Integer, Huge, Decimal, JSON:
 	}
 	return n
+}
+
+// lowerOf are the columns by their keys in lower case, where that is one column's.
+func lowerOf(columns []Column) map[string]int {
+	index, many := map[string]int{}, map[string]int{}
+	for i, c := range columns {
+		name := strings.ToLower(c.Key)
+		index[name] = i
+		many[name]++
+	}
+	maps.DeleteFunc(index, func(name string, _ int) bool { return many[name] > 1 })
+	return index
 }
 
 // Append appends a row and a newline. A row that is no JSON object becomes a
@@ -103,6 +120,10 @@ func (e *Encoder) object(dst []byte, n *node, v gjson.Result) []byte {
 		name := key.String()
 		if next >= len(n.fields) || n.Fields[next].Key != name {
 			i, ok := n.index[name]
+			if !ok {
+				i, ok = n.lower[name]
+				ok = ok && !e.slots[base+i].Exists()
+			}
 			if !ok {
 				e.misfit(n, "no column for the key "+strconv.Quote(name), value.Raw)
 				return true

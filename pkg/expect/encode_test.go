@@ -97,3 +97,22 @@ func TestNames(t *testing.T) {
 	}
 	same(t, "a table without columns", columnNames(TableOf("t", [][]byte{[]byte("{}")})), "[_ VARCHAR]")
 }
+
+// Rows of tables that do not keep the case of names fill the columns of the keys.
+func TestEncoderOfNamesWithoutCase(t *testing.T) {
+	table := TableOf("t", [][]byte{[]byte(`{"userId":1,"Info":{"deviceId":"x","ÄB":[{"Tag":1}]},"ID":1,"id":2,"Xy":1,"xY":2}`)})
+	for row, want := range map[string]string{
+		`{"userid":7,"info":{"deviceid":"y","äb":[{"tag":2}]}}`: `{"userId":7,"Info":{"deviceId":"y","ÄB":[{"Tag":2}]}}`,
+		`{"userId":7,"userid":8}`:                               `{"userId":7} userid`,
+		`{"userid":8,"userId":7}`:                               `{"userId":7}`,
+		`{"USERID":8}`:                                          `{} USERID`,
+		`{"id":3}`:                                              `{"id_2":3}`,
+		`{"xy":3}`:                                              `{} xy`,
+	} {
+		e, misfits := NewEncoder(table), ""
+		e.Misfit = func(_, reason, _ string) { misfits += " " + reason[strings.IndexByte(reason, '"')+1:len(reason)-1] }
+		if got := strings.TrimSpace(string(e.Append(nil, []byte(row)))) + misfits; got != want {
+			t.Errorf("%s became %s, want %s", row, got, want)
+		}
+	}
+}

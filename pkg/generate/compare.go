@@ -16,7 +16,8 @@ const (
 	AsSent Form = iota
 	// Typed: it was read from columns that have types, as Parquet's. Null and
 	// not there are alike, and so are two forms of one instant in a field that a
-	// rule makes a time: its column may be a timestamp.
+	// rule makes a time: its column may be a timestamp. A column may stand for the
+	// key of which its name is the lower case.
 	Typed
 	// Cells: its values were texts, as in CSV. What holds for Typed, and: an empty
 	// text is nothing, scalars are alike by their text or number whatever their
@@ -44,7 +45,8 @@ type Comparer struct {
 	plan    *Plan
 	mode    scenario.Compare
 	ignore  []scenario.Pattern
-	classes []alikes // by cohort
+	lower   []scenario.Pattern // ignore, in lower case
+	classes []alikes           // by cohort
 }
 
 // alikes are the classes of a cohort.
@@ -56,6 +58,10 @@ type alikes struct {
 // Comparer returns how the rows of a stage are judged.
 func (p *Plan) Comparer(o Options) *Comparer {
 	c := &Comparer{plan: p, mode: o.Compare, ignore: o.Ignore}
+	for _, i := range o.Ignore {
+		i.Field = strings.ToLower(i.Field)
+		c.lower = append(c.lower, i)
+	}
 	form := Typed // the widest: what is alike in another form is alike in it
 	if o.Cells {
 		form = Cells
@@ -140,6 +146,12 @@ func (c *Comparer) ignores(logType string, path []byte) bool {
 	return slices.ContainsFunc(c.ignore, func(p scenario.Pattern) bool { return p.Match(logType, string(path)) })
 }
 
+// ignoresColumn is ignores for a column whose name may have lost its case.
+func (c *Comparer) ignoresColumn(logType string, path []byte) bool {
+	logType, column := strings.ToLower(logType), strings.ToLower(string(path))
+	return slices.ContainsFunc(c.lower, func(p scenario.Pattern) bool { return p.Match(logType, column) })
+}
+
 // Ignores says whether the field at the dotted path, or one that it lies in, is left out.
 func (c *Comparer) Ignores(logType, path string) bool {
 	for end := 0; end < len(path); end++ {
@@ -202,7 +214,7 @@ func (c *Comparer) joinGroup(a *alikes, cohort *Cohort, user uint32, events []ui
 	}
 	var d differ
 	d.reset(c, form, "")
-	d.unify = c.adds()
+	d.unify, d.join = c.adds(), true
 	same := func(i, j int) bool { // may a row of j be one of i?
 		d.logType, d.want, d.got = c.plan.logTypes[cohort.LogType[events[i]]], trees[i], trees[j]
 		return d.value(0, 0)

@@ -14,8 +14,10 @@ type differ struct {
 	form    Form
 	logType string
 	strict  bool // order and notation matter
+	columns bool // names may have lost their case
 	cells   bool // scalars are texts
 	unify   bool // may one row be both? what only one of them has does not matter
+	join    bool // both are records: may a row have lost the case of their names?
 
 	want, got tree
 	all       bool // go on behind a difference
@@ -50,7 +52,7 @@ func (d *differ) reset(c *Comparer, form Form, logType string) {
 		d.c, d.known = c, map[string]bool{}
 	}
 	d.form, d.logType = form, logType
-	d.strict, d.cells, d.unify = c.strict(form), form == Cells, false
+	d.strict, d.columns, d.cells, d.unify, d.join = c.strict(form), form != AsSent, form == Cells, false, false
 	d.all, d.collect, d.equal, d.list = false, false, 0, nil
 	d.path, d.full, d.stack = d.path[:0], d.full[:0], d.stack[:0]
 }
@@ -140,7 +142,7 @@ func (d *differ) nothing(n *node) bool {
 // instant says whether a field that a rule makes a time is the same time in
 // another form, as where a column is a timestamp.
 func (d *differ) instant(a, b *node) bool {
-	if d.c.plan == nil || !d.c.plan.lookup.timeKeys[string(a.name)] {
+	if d.c.plan == nil || d.c.plan.lookup.timeKeys[string(a.name)] == nil {
 		return false
 	}
 	x, ok := d.spell.timeOf(d.want.raw(a))
@@ -155,7 +157,7 @@ func (d *differ) nested(a, b *node) bool {
 	}
 	in := d.cell
 	in.reset(d.c, AsSent, d.logType)
-	in.unify, in.all, in.collect, in.strict = d.unify, d.all, d.collect, false
+	in.columns, in.unify, in.join, in.all, in.collect, in.strict = true, d.unify, d.join, d.all, d.collect, false
 	in.path, in.full = append(in.path, d.path...), append(in.full, d.full...)
 	if !in.want.parse(d.want.raw(a)) || !in.got.parse(b.text) {
 		return d.change(d.want.raw(a), d.got.raw(b), CauseUnknown)
@@ -166,26 +168,38 @@ func (d *differ) nested(a, b *node) bool {
 	return ok
 }
 
-// children puts the members or elements of a node on the stack, ignored members
-// aside, and returns them.
+// children puts the members or elements of a node on the stack and returns them.
 func (d *differ) children(t *tree, i int) []int {
 	from := len(d.stack)
 	for n, end := i+1, t.nodes[i].next; n < end; n = t.nodes[n].next {
-		if len(d.c.ignore) > 0 && t.nodes[i].kind == objectNode && d.ignored(t.nodes[n].name) {
-			continue
-		}
 		d.stack = append(d.stack, n)
 	}
 	return d.stack[from:len(d.stack):len(d.stack)]
 }
 
-func (d *differ) ignored(name []byte) bool {
+// kept are the members that are not ignored. A column that stands for none of keys
+// may be an ignored field whose case is lost.
+func (d *differ) kept(t *tree, members, keys []int) []int {
+	if len(d.c.ignore) == 0 {
+		return members
+	}
+	return slices.DeleteFunc(members, func(n int) bool {
+		name := t.nodes[n].name
+		return d.ignored(name, false) || d.columns && t == &d.got && d.ignored(name, true) &&
+			!slices.ContainsFunc(keys, func(k int) bool { return bytes.Equal(d.want.nodes[k].name, name) })
+	})
+}
+
+// ignored says whether a member is left out; column: by its name without case.
+func (d *differ) ignored(name []byte, column bool) bool {
 	back := d.enter(name)
 	defer d.leave(back)
-	d.key = append(append(append(d.key[:0], d.logType...), 0), d.path...)
+	d.key = append(append(append(strconv.AppendBool(d.key[:0], column), d.logType...), 0), d.path...)
 	ignored, ok := d.known[string(d.key)]
 	if !ok {
-		ignored = d.c.ignores(d.logType, d.path)
+		if ignored = d.c.ignores(d.logType, d.path); column {
+			ignored = d.c.ignoresColumn(d.logType, d.path)
+		}
 		if len(d.known) < mostKnown {
 			d.known[string(d.key)] = ignored
 		}
@@ -195,8 +209,16 @@ func (d *differ) ignored(name []byte) bool {
 
 func (d *differ) object(w, g int) bool {
 	base := len(d.stack)
-	defer func() { d.stack = d.stack[:base] }()
 	wants, gots := d.children(&d.want, w), d.children(&d.got, g)
+	claimed := d.claim(wants, gots)
+	defer func() {
+		d.stack = d.stack[:base]
+		if claimed {
+			d.disclaim(g)
+		}
+	}()
+	gots = d.kept(&d.got, gots, wants)
+	wants = d.kept(&d.want, wants, nil)
 	if d.sameNames(wants, gots) {
 		return d.pairs(wants, gots)
 	}

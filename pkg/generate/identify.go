@@ -44,7 +44,8 @@ type Scratch struct {
 	// What is inspected, by what.
 	plan  *Plan
 	row   []byte
-	loose bool // values may be written in another way than they were sent
+	loose bool    // values may be written in another way than they were sent
+	asks  *lookup // by the names of a record's fields, or by those of columns
 	visit func(template.Field) error
 	plain spelling
 }
@@ -63,18 +64,18 @@ var errFound = errors.New("found")
 // lookup holds what Identify asks of every field of a row.
 type lookup struct {
 	userKeys map[string]bool
-	peerKeys map[string]bool // that hold nothing but other users' ids
-	timeKeys map[string]bool
+	peerKeys map[string]bool     // that hold nothing but other users' ids
+	timeKeys map[string][][]byte // the keys that a name stands for
 }
 
 func newLookup(cohorts []*Cohort) lookup {
-	l := lookup{userKeys: map[string]bool{}, peerKeys: map[string]bool{}, timeKeys: map[string]bool{}}
+	l := lookup{userKeys: map[string]bool{}, peerKeys: map[string]bool{}, timeKeys: map[string][][]byte{}}
 	for _, c := range cohorts {
 		for key := range c.Program.UserKeys {
 			l.userKeys[key] = true
 		}
 		for key := range c.Program.TimeKeys {
-			l.timeKeys[key] = true
+			l.timeKeys[key] = [][]byte{[]byte(key)}
 		}
 		for key := range c.Program.PeerKeys {
 			l.peerKeys[key] = true
@@ -98,7 +99,10 @@ func (c *Comparer) Identify(row []byte, form Form, s *Scratch) Match {
 	if s.visit == nil || s.plan != p {
 		s.plan, s.visit = p, func(f template.Field) error { return p.inspect(s, f) } // made once: it would be memory for each row
 	}
-	s.row, s.loose = row, !c.strict(form)
+	s.row, s.loose, s.asks = row, !c.strict(form), &p.lookup
+	if form != AsSent {
+		s.asks = &p.columns
+	}
 	_ = template.Walk(row, s.visit)
 	id := &s.ids
 	if len(id.users) == 0 {
@@ -129,7 +133,7 @@ func (p *Plan) inspect(s *Scratch, f template.Field) error {
 			value = s.plain.text(value)
 		}
 	}
-	if p.lookup.peerKeys[string(f.Key)] { // names another user
+	if s.asks.peerKeys[string(f.Key)] { // names another user
 		return nil
 	}
 	if f.Kind == template.String && len(value) >= 28 { // a ULID in quotes
@@ -139,7 +143,7 @@ func (p *Plan) inspect(s *Scratch, f template.Field) error {
 			}
 		}
 	}
-	if p.lookup.userKeys[string(f.Key)] {
+	if s.asks.userKeys[string(f.Key)] {
 		user, ok := p.ids.parse(value)
 		if !ok && s.loose {
 			user, ok = p.ids.parse(s.plain.number(value))
@@ -148,8 +152,8 @@ func (p *Plan) inspect(s *Scratch, f template.Field) error {
 			id.note(user)
 		}
 	}
-	if p.lookup.timeKeys[string(f.Key)] {
-		if ns, ok := p.timeOf(f.Key, value, s); ok {
+	if keys := s.asks.timeKeys[string(f.Key)]; keys != nil {
+		if ns, ok := p.timeOf(keys, value, s); ok {
 			id.times = append(id.times, ns)
 		}
 	}
@@ -158,10 +162,12 @@ func (p *Plan) inspect(s *Scratch, f template.Field) error {
 
 // timeOf reads a time as the template writes it, or in any form where the row may
 // be written otherwise.
-func (p *Plan) timeOf(key, value []byte, s *Scratch) (ns int64, ok bool) {
-	for _, c := range p.cohorts {
-		if ns, ok := c.Program.ParseTime(key, value); ok {
-			return ns, true
+func (p *Plan) timeOf(keys [][]byte, value []byte, s *Scratch) (ns int64, ok bool) {
+	for _, key := range keys {
+		for _, c := range p.cohorts {
+			if ns, ok := c.Program.ParseTime(key, value); ok {
+				return ns, true
+			}
 		}
 	}
 	if !s.loose {

@@ -55,6 +55,7 @@ type Plan struct {
 	newline bool
 	key     string
 	lookup  lookup
+	columns lookup // of rows of columns
 	bytes   *Comparer
 }
 
@@ -117,6 +118,7 @@ func New(sc *scenario.Scenario, programs map[string]*template.Program, run Run) 
 	}
 	p.Reserved = p.ids.String()
 	p.lookup = newLookup(p.cohorts)
+	p.columns = p.lookup.columns()
 	p.bytes = p.ofBytes()
 	for _, c := range p.cohorts {
 		c.prepare(p.key, p.curve.Span() == 0)

@@ -23,6 +23,8 @@ const (
 type node struct {
 	kind       nodeKind
 	name       []byte // of the member, escapes decoded; an element of an array has the array's
+	column     []byte // of the row, while name is the key that it stands for
+	claimed    bool   // it has found what it stands for, or what stands for it
 	text       []byte // of a string without quotes, escapes decoded; of another scalar as it stands
 	start, end int    // of the value in the text
 	next       int

@@ -28,46 +28,62 @@ var (
 
 // Unwrap returns the record in row. It may share row's memory.
 func (w Wrap) Unwrap(row []byte) ([]byte, error) {
-	if w.Path == "" {
-		return row, nil
+	data, _, err := w.unwrap(row, w.Path)
+	return data, err
+}
+
+// unwrap is Unwrap of what stands at a path; nested: it is an object.
+func (w Wrap) unwrap(row []byte, at string) (data []byte, nested bool, err error) {
+	if at == "" {
+		return row, true, nil
 	}
-	names := strings.Split(w.Path, ".")
+	field := gjson.GetBytes(row, escaped(at))
+	switch {
+	case !field.Exists():
+		err = ErrNoPayload
+	case field.Type == gjson.String && w.Base64:
+		data, err = base64.StdEncoding.DecodeString(field.Str)
+	case field.Type == gjson.String:
+		data = []byte(field.Str)
+	case field.IsObject() && !w.Base64:
+		data, nested = []byte(field.Raw), true
+	default:
+		err = ErrPayload
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("lake: payload %s: %w", w.Path, err)
+	}
+	return data, nested, nil
+}
+
+// escaped is a path of names as gjson has it.
+func escaped(path string) string {
+	names := strings.Split(path, ".")
 	for i, name := range names {
 		names[i] = gjson.Escape(name)
 	}
-	field := gjson.GetBytes(row, strings.Join(names, "."))
-	switch {
-	case !field.Exists():
-		return nil, fmt.Errorf("lake: payload %s: %w", w.Path, ErrNoPayload)
-	case field.Type == gjson.String && w.Base64:
-		data, err := base64.StdEncoding.DecodeString(field.Str)
-		if err != nil {
-			return nil, fmt.Errorf("lake: payload %s: %w", w.Path, err)
-		}
-		return data, nil
-	case field.Type == gjson.String:
-		return []byte(field.Str), nil
-	case field.IsObject() && !w.Base64:
-		return []byte(field.Raw), nil
-	}
-	return nil, fmt.Errorf("lake: payload %s: %w", w.Path, ErrPayload)
+	return strings.Join(names, ".")
 }
 
 // Rows returns a callback for Scan, which gives to row the records that wrapped
 // rows hold, under the wrapped row's place. A payload may hold several, and be
 // compressed, as an object may. A row without a payload, and what in a
-// payload is no row, is damage of the wrapped row's length.
+// payload is no row, is damage of the wrapped row's length. Columns may be named
+// as the path is in lower case; an object in columns is in columns.
 func (w Wrap) Rows(ctx context.Context, row func(Row) error, damage func(Damage) error) func(Row) error {
 	return func(outer Row) error {
 		wrong := func(reason string) error {
 			return damage(Damage{Object: outer.Object, Offset: outer.Offset, Length: int64(len(outer.Data)), Reason: reason})
 		}
-		data, err := w.Unwrap(outer.Data)
+		data, nested, err := w.unwrap(outer.Data, w.Path)
+		if errors.Is(err, ErrNoPayload) && (outer.Converted || outer.Text) {
+			data, nested, err = w.unwrap(outer.Data, strings.ToLower(w.Path))
+		}
 		if err != nil {
 			return wrong(strings.TrimPrefix(err.Error(), "lake: "))
 		}
 		inner := func(r Row) error {
-			r.Object, r.Offset = outer.Object, outer.Offset
+			r.Object, r.Offset, r.Converted = outer.Object, outer.Offset, outer.Converted && nested
 			return row(r)
 		}
 		return rows(ctx, data, inner, func(d Damage) error { return wrong("payload " + w.Path + ": " + d.Reason) })

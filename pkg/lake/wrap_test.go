@@ -158,3 +158,34 @@ func FuzzRejections(f *testing.F) {
 		}
 	})
 }
+
+// A row of columns may have lost the case of the names on the path to its payload;
+// what is an object there is in columns too, and a text is not.
+func TestWrappedInColumns(t *testing.T) {
+	for _, tc := range []struct {
+		row  Row
+		want string
+	}{
+		{Row{Data: []byte(`{"rawdata":{"rec":{"a":1}}}`), Converted: true}, `{"a":1} in columns`},
+		{Row{Data: []byte(`{"rawData":{"Rec":{"a":1}},"rawdata":{"rec":{"a":2}}}`), Converted: true}, `{"a":1} in columns`},
+		{Row{Data: []byte(`{"rawdata":{"rec":"{\"a\":1}"}}`), Converted: true}, `{"a":1}`},
+		{Row{Data: []byte(`{"rawData":{"Rec":{"a":1}}}`)}, `{"a":1}`},
+		{Row{Data: []byte(`{"rawdata":{"rec":{"a":1}}}`)}, `payload rawData.Rec: no such field`},
+	} {
+		got := ""
+		err := Wrap{Path: "rawData.Rec"}.Rows(t.Context(), func(r Row) error {
+			if got += string(r.Data); r.Converted {
+				got += " in columns"
+			}
+			return nil
+		}, func(d Damage) error { got += d.Reason; return nil })(tc.row)
+		if err != nil || got != tc.want {
+			t.Errorf("%s: got %q, %v, want %q", tc.row.Data, got, err, tc.want)
+		}
+	}
+	got := ""
+	text := func(r Row) error { got = string(r.Data); return nil }
+	if err := (Wrap{Path: "Rec"}).Rows(t.Context(), text, nil)(Row{Data: []byte(`{"rec":"{\"a\":1}"}`), Text: true}); err != nil || got != `{"a":1}` {
+		t.Errorf("of CSV: got %q, %v", got, err)
+	}
+}

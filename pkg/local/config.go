@@ -69,6 +69,7 @@ type Config struct {
 	BufferInterval time.Duration // age of the oldest buffered record at which an object is written, 0: 300 s
 	Format         string        // of objects: JSON, CSV or Parquet
 	Compression    string        // "" or none, gzip, zstd, snappy or hadoop-snappy; of Parquet that of its pages, where "" is snappy, as Firehose has it, and hadoop-snappy is none
+	Names          string        // of columns: LowerNames, or KeepNames, as they were sent; "": of Parquet LowerNames, as Firehose has it, of CSV KeepNames
 	Delimiter      string        // after every record of JSON: "\n" or ""
 
 	// Retain is how many bytes of delivered records are kept for readers, 0: 256
@@ -112,6 +113,9 @@ func (c Config) ready() (Config, error) {
 	if c.Delimiter != "" && c.Delimiter != "\n" {
 		fault("delimiter %q, want a newline or none", c.Delimiter)
 	}
+	if c.Names == "" && c.Format == Parquet {
+		c.Names = LowerNames
+	}
 	c.written(fault)
 	c.ShardRecords = or(c.ShardRecords, ShardRecords)
 	c.ShardBytes = or(c.ShardBytes, ShardBytes)
@@ -150,6 +154,9 @@ func (c *Config) prefixes(fault func(string, ...any)) {
 func (c Config) written(fault func(string, ...any)) {
 	if !slices.Contains([]string{JSON, CSV, Parquet}, c.Format) {
 		fault("format %q, want csv, parquet or none for JSON", c.Format)
+	}
+	if !slices.Contains([]string{"", LowerNames, KeepNames}, c.Names) || c.Names != "" && c.Format == JSON {
+		fault("names %q, want lower or keep, and JSON has no columns", c.Names)
 	}
 	_, known := extensions[c.Compression]
 	_, paged := pages[c.Compression]

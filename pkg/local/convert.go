@@ -16,6 +16,12 @@ const (
 	Parquet = "parquet" // as Firehose converts records, but with types that the records of the object decide
 )
 
+// What becomes of the names of fields in columns.
+const (
+	LowerNames = "lower" // they lose their case, at every depth, as by Firehose's conversion (CaseInsensitive of API_OpenXJsonSerDe)
+	KeepNames  = "keep"
+)
+
 // member is a field of an object.
 type member struct {
 	name string
@@ -58,9 +64,73 @@ func object(data []byte) ([]member, error) {
 	return all, nil
 }
 
-// convertible says whether a record can be converted.
-func convertible(data []byte) ([]member, error) {
+// lowerNames writes names in lower case, at every depth. Those that are one then are
+// one too many for a table: the SerDe takes such a record for malformed.
+func lowerNames(members []member, depth int) error {
+	seen := map[string]bool{}
+	for i, m := range members {
+		name := strings.ToLower(m.name)
+		if seen[name] {
+			return fmt.Errorf("duplicate key %q", name)
+		}
+		seen[name] = true
+		raw, err := lowered(m.raw, depth+1)
+		if err != nil {
+			return err
+		}
+		members[i] = member{name, raw}
+	}
+	return nil
+}
+
+// lowered is a value with the names in it in lower case.
+func lowered(raw json.RawMessage, depth int) (json.RawMessage, error) {
+	switch {
+	case depth > maxNesting: // it stays JSON
+		return raw, nil
+	case raw[0] == '[':
+		list := elements(raw)
+		for i, e := range list {
+			var err error
+			if list[i], err = lowered(e, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return json.Marshal(list)
+	case raw[0] == '{':
+		members, err := object(raw)
+		if err == nil {
+			err = lowerNames(members, depth)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return objectOf(members)
+	}
+	return raw, nil
+}
+
+func objectOf(members []member) ([]byte, error) {
+	dst := []byte{'{'}
+	for i, m := range members {
+		name, err := json.Marshal(m.name)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(append(append(dst, name...), ':'), m.raw...)
+	}
+	return append(dst, '}'), nil
+}
+
+// convertible returns the columns of a record, if it can be converted.
+func (c Config) convertible(data []byte) ([]member, error) {
 	all, err := object(data)
+	if err == nil && c.Names == LowerNames {
+		err = lowerNames(all, 0)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -77,7 +147,7 @@ func (o *press) convert(p *Pipeline, recs []rec, kinds []string, d *draft) (unfi
 	unfit, o.unconverted = map[int]bool{}, o.unconverted[:0]
 	cut := -1
 	if p.plan.owed.truncate > 0 { // of a record without another fault, so of none that was set aside
-		cut = o.breakOff(kinds)
+		cut = o.breakOff(p.cfg, kinds)
 	}
 	var rows [][]member
 	kept := o.rows[:0]
@@ -86,7 +156,7 @@ func (o *press) convert(p *Pipeline, recs []rec, kinds []string, d *draft) (unfi
 		if i == cut {
 			text = text[:len(text)-1]
 		}
-		members, err := convertible(text)
+		members, err := p.cfg.convertible(text)
 		if err == nil {
 			rows, kept = append(rows, members), append(kept, r)
 			continue
@@ -117,11 +187,11 @@ func (o *press) convert(p *Pipeline, recs []rec, kinds []string, d *draft) (unfi
 
 // breakOff picks the row of a record to break off, from 60 % on: one that no
 // other fault is in, and that can be converted. -1: there is none.
-func (o *press) breakOff(kinds []string) int {
+func (o *press) breakOff(c Config, kinds []string) int {
 	for step := range o.rows {
 		i := (len(o.rows)*6/10 + step) % len(o.rows)
 		r := o.rows[i]
-		if _, err := convertible(o.plain[r.start:r.end]); err == nil && kinds[r.rec] == "" {
+		if _, err := c.convertible(o.plain[r.start:r.end]); err == nil && kinds[r.rec] == "" {
 			return i
 		}
 	}

@@ -151,7 +151,8 @@ type plan struct {
 // owed are the turns that passed on.
 type owed struct{ duplicate, corrupt, truncate int }
 
-func newPlan(f Faults, format string) *plan {
+func newPlan(c Config) *plan {
+	f := c.Faults
 	p := &plan{
 		f: f, dice: rand.New(rand.NewPCG(f.Seed, 1)), luck: rand.New(rand.NewPCG(f.Seed, 5)), queue: slices.Clone(f.Calls), reads: slices.Clone(f.Reads),
 		at: map[int]string{}, cuts: map[int]bool{}, throttles: map[int]bool{}, stores: map[int]string{},
@@ -159,10 +160,10 @@ func newPlan(f Faults, format string) *plan {
 	if f.Mutate == nil {
 		p.f.Mutate = func(data []byte) []byte { return CorruptLetter(p.dice, data) }
 	}
-	if mutate := p.f.Mutate; format != JSON { // another text is still a record that can be converted
+	if mutate := p.f.Mutate; c.Format != JSON { // another text is still a record that can be converted
 		p.f.Mutate = func(data []byte) []byte {
 			other := mutate(data)
-			if _, err := convertible(other); err != nil {
+			if _, err := c.convertible(other); err != nil {
 				return nil
 			}
 			return other

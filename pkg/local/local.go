@@ -60,7 +60,7 @@ func Start(ctx context.Context, ln net.Listener, cfg Config) (*Pipeline, error) 
 		return nil, errors.Join(err, ln.Close())
 	}
 	p := &Pipeline{
-		cfg: cfg, url: "http://" + ln.Addr().String(), plan: newPlan(cfg.Faults, cfg.Format),
+		cfg: cfg, url: "http://" + ln.Addr().String(), plan: newPlan(cfg),
 		streams: map[string]*stream{}, fresh: map[net.Conn]struct{}{},
 		wake: make(chan struct{}, 1), closing: make(chan struct{}),
 	}

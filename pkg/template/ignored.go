@@ -100,6 +100,8 @@ func (l *leaver) fault(i int, pattern string) string {
 		return fmt.Sprintf("%q leaves out %s, by which records are told apart: take it off the list, or give it another role", pattern, l.told[i])
 	case l.used[i]:
 		return ""
+	case slip && strings.EqualFold(near, pattern): // the name of a column that lost its case
+		return fmt.Sprintf("%q matches no field that is sent: fields are named as they are sent, whatever the case of columns: write %q", pattern, near)
 	case l.stage.Compare == scenario.CompareSubset:
 		return fmt.Sprintf("%q matches no field that is sent, and with compare: subset fields may be added anyway: take it off the list", pattern)
 	case slip:

@@ -12,7 +12,7 @@ import (
 // lies in; a slip of the pen is told from a field that the pipeline adds.
 func TestIgnored(t *testing.T) {
 	folder := fstest.MapFS{
-		"t/login.ndjson": {Data: []byte(`{"id":"04b48064-7ee4-4a23-a74e-6cf210177212","who":{"user_id":"7","nick":"Lily"},"ts":1600000000000,"seen_at":1600000000001,"version":1,"items":[{"n":1}]}`)},
+		"t/login.ndjson": {Data: []byte(`{"id":"04b48064-7ee4-4a23-a74e-6cf210177212","who":{"user_id":"7","nick":"Lily","userAgent":"x"},"ts":1600000000000,"seen_at":1600000000001,"version":1,"items":[{"n":1}]}`)},
 		"t/bonus.ndjson": {Data: []byte(`{"who":{"user_id":"7"},"seen_at":1600000000001}`)},
 	}
 	tpl, err := Read(folder, "t")
@@ -43,6 +43,10 @@ func TestIgnored(t *testing.T) {
 		{"versions", scenario.CompareExact, `did you mean "version"?`},
 		{"login.who.nik", scenario.CompareJSON, `did you mean "login.who.nick"?`},
 		{"ingested_at", scenario.CompareSubset, "may be added anyway"},
+		{"useragent", scenario.CompareSubset, `write "userAgent"`},
+		{"useragent", scenario.CompareExact, `write "userAgent"`},
+		{"login.who.useragent", scenario.CompareExact, `write "login.who.userAgent"`},
+		{"{useragent}", scenario.CompareExact, ""},
 	} {
 		pos := scenario.Pos{File: "s", Line: 3, Col: 4}
 		faults := Ignored(scenario.Stage{Compare: c.mode, Ignore: []scenario.Pattern{{Field: c.pattern, Pos: pos}}}, rules, tpl)
