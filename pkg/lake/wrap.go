@@ -59,18 +59,18 @@ func (w Wrap) Unwrap(row []byte) ([]byte, error) {
 // payload is no row, is damage of the wrapped row's length.
 func (w Wrap) Rows(ctx context.Context, row func(Row) error, damage func(Damage) error) func(Row) error {
 	return func(outer Row) error {
-		wrong := func(reason string) error {
-			return damage(Damage{Object: outer.Object, Offset: outer.Offset, Length: int64(len(outer.Data)), Reason: reason})
+		wrong := func(reason string, blind bool) error {
+			return damage(Damage{Object: outer.Object, Offset: outer.Offset, Length: int64(len(outer.Data)), Blind: blind, Reason: reason})
 		}
 		data, err := w.Unwrap(outer.Data)
 		if err != nil {
-			return wrong(strings.TrimPrefix(err.Error(), "lake: "))
+			return wrong(strings.TrimPrefix(err.Error(), "lake: "), false)
 		}
 		inner := func(r Row) error {
 			r.Object, r.Offset = outer.Object, outer.Offset
 			return row(r)
 		}
-		return rows(ctx, data, inner, func(d Damage) error { return wrong("payload " + w.Path + ": " + d.Reason) })
+		return rows(ctx, data, inner, func(d Damage) error { return wrong("payload "+w.Path+": "+d.Reason, d.Blind) })
 	}
 }
 
