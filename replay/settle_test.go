@@ -357,7 +357,8 @@ func TestOthersObjectsDoNotKeepAStageFromSettling(t *testing.T) {
 		"empty":    {"", false}, // nobody can tell whose it is
 		"stranger": {stranger, false},
 		"planned":  {p.rows[0], false},
-		"damage":   {`{"log_type":`, false},
+		"damage":   {cutShort(p.rows[0]), false},
+		"text":     {"[]\n\"text\"\n42\nan,other,producer's\n{\"log_type\":", true},
 	} {
 		raw := p.half(3 * time.Second)
 		for i := range 300 {

@@ -297,7 +297,7 @@ func (s *splitter) found() error {
 
 // unread shows bytes of the damaged span.
 func (s *splitter) unread(b []byte) {
-	if s.sweep.Unread != nil {
+	if s.sweep.Unread != nil && s.src.alien == "" {
 		s.sweep.Unread(b)
 	}
 }
