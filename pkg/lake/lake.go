@@ -18,7 +18,8 @@
 //   - begins a valid row (by [encoding/json.Valid]) of at most the longest length,
 //   - stands after a newline, or not after `:`, `[` or `,`, so that an object
 //     nested in a damaged row is not taken for a row, and
-//   - is not followed by `,`, `:`, `]`, `}` or `"`, for the same reason,
+//   - is not followed by `,`, `:`, `]` or `}`, for the same reason, nor, if it
+//     holds none, by `"`,
 //
 // or that begins a valid row which has a line for itself, whatever stands in the
 // lines about it: an object that spans lines is no row if one of them is such a row.
@@ -26,10 +27,12 @@
 // So a row with one spoiled byte costs itself alone, be there newlines or not;
 // but where no newline follows it and its last `}` became `:`, `[` or `,` it
 // costs the next row too. What others write between rows, text or binary, costs no row
-// that has a line for itself. Without newlines it may cost one: what follows `[`, `:` or `,`, what
-// stands before `,`, `:`, `]`, `}` or `"`, or the two that follow an object without its end. What is left of a damaged row behind a `}{"` in one
-// of its strings, or behind a byte that became a brace, may come out as a row. An object that ends within a row that
-// is sound so far ends in one span, unless a line in it is a row.
+// that has a line for itself. Without newlines it costs none if it holds no
+// brace, does not begin with `,`, `:`, `]` or `}`, and does not end in `[`, `:` or `,`;
+// else it may cost the row before it and the one behind it. What is left of a damaged
+// row behind a `}{"` in one of its strings, or behind a byte that became a brace, may
+// come out as a row. An object that ends within a row that is sound so far ends in
+// one span, unless a line in it is a row.
 //
 // # Parquet
 //

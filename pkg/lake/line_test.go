@@ -29,7 +29,7 @@ func foreignLine(t *rapid.T) string {
 // about it; and a span's bytes are shown before it is told of.
 func TestOthersLinesCostNoRow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var plain []byte
+		plain := []byte("{}\n") // text may look compressed
 		var want []string
 		var at []int64
 		end := rapid.SampledFrom([]string{"\n", "\r\n"}).Draw(t, "end")
@@ -66,6 +66,32 @@ func TestOthersLinesCostNoRow(t *testing.T) {
 			if !slices.ContainsFunc(f.rows, func(r Row) bool { return r.Offset == at[i] && string(r.Data) == row }) {
 				t.Errorf("the row %s at %d is lost in %q: %s", row, at[i], plain, f.spans())
 			}
+		}
+	})
+}
+
+// Without newlines, text of others between rows costs none of them if it has no
+// brace, begins with nothing that goes on with a value, and ends with nothing that
+// wants one.
+func TestOthersTextWithoutNewlines(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plain, want := []byte(`{"a":1}`), []string{`{"a":1}`} // text may look compressed
+		for range rapid.IntRange(1, 20).Draw(t, "pieces") {
+			row := rowGen.Filter(func(s string) bool { return s != "{}" }).Draw(t, "row")
+			if rapid.IntRange(0, 2).Draw(t, "ours") > 0 {
+				want, plain = append(want, row), append(plain, row...)
+				continue
+			}
+			piece := rapid.OneOf(rapid.SampledFrom([]string{"[]", `"text"`, "42", "null", "id,name\n", "\x08\x96\x01\x12\x07", `"`, "[[1,2],3]"}),
+				rapid.StringMatching(`[\[x1" \x00é-][\[\]":, x1\\\r\n\x00é]{0,9}[\]x1" \x00é]`)).Draw(t, "text")
+			if strings.Trim(piece, " \r\n") == piece || strings.HasSuffix(piece, "\n") {
+				plain = append(plain, piece...)
+			}
+		}
+		f := scanBytes(t, plain, 0, chunks(rapid.IntRange(1, 64).Draw(t, "chunk")))
+		f.covers(t, plain)
+		if got := f.data(); !slices.Equal(got, want) {
+			t.Errorf("%q:\n got %q\nwant %q; %s", plain, got, want, f.spans())
 		}
 	})
 }

@@ -276,7 +276,7 @@ func (s *splitter) candidate() fault {
 		if len(rest) == 0 && canFill {
 			return more
 		}
-		if (len(rest) == 0 || s.lost.isRow(rest[0])) && json.Valid(b[:n]) && !s.swallows(b[:n]) {
+		if (len(rest) == 0 || isRow(b[:n], rest[0])) && json.Valid(b[:n]) && !s.swallows(b[:n]) {
 			return whole
 		}
 	}
@@ -303,8 +303,11 @@ func (s *splitter) unread(b []byte) {
 }
 
 // isRow says whether an object behind the span, with next behind it, is a row
-// of its own, and not nested in the damaged row or held in a string.
-func (l *lost) isRow(next byte) bool { return !strings.ContainsRune(`,:]}"`, rune(next)) }
+// of its own, and not nested in the damaged row or held in a string, where its
+// quotes would be escaped.
+func isRow(object []byte, next byte) bool {
+	return !strings.ContainsRune(`,:]}"`, rune(next)) || next == '"' && bytes.IndexByte(object, '"') >= 0
+}
 
 // rowMayFollow says the same of a '{' by what is before it.
 func (l *lost) rowMayFollow() bool {
