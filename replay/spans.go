@@ -50,10 +50,8 @@ func (f *foreignSpans) add(d lake.Damage) {
 	at, _ := slices.BinarySearchFunc(f.n.Samples, one, func(a, b ForeignSpan) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Offset, b.Offset))
 	})
-	if at < maxForeign {
-		f.n.Samples = slices.Insert(f.n.Samples, at, one)
-		f.n.Samples = f.n.Samples[:min(len(f.n.Samples), maxForeign)]
-	}
+	f.n.Samples = slices.Insert(f.n.Samples, at, one)
+	f.n.Samples = f.n.Samples[:min(len(f.n.Samples), maxForeign)]
 }
 
 func (f *foreignSpans) load() ForeignSpans {

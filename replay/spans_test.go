@@ -165,10 +165,11 @@ func TestForeignSpansOfCSV(t *testing.T) {
 	}
 	res = edit(func(lines []string) []string {
 		lines[4] += ",one more"
+		lines[8] = strings.Replace(lines[8], "_", "\xff", 1) // in a log type
 		return lines
 	})
 	s := res.Stages[0].Tally
-	if s.Damaged != 1 || s.Missing != 1 || !slices.ContainsFunc(res.Samples, func(d replay.Named) bool { return strings.Contains(d.Detail, "stands an id of ") }) {
-		t.Errorf("%d damaged, %d missing, %+v; want one and one, and whose it is", s.Damaged, s.Missing, res.Samples)
+	if s.Damaged != 2 || s.Missing != 2 || !slices.ContainsFunc(res.Samples, func(d replay.Named) bool { return strings.Contains(d.Detail, "stands an id of ") }) {
+		t.Errorf("%d damaged, %d missing, %+v; want two and two, and whose they are", s.Damaged, s.Missing, res.Samples)
 	}
 }

@@ -180,6 +180,43 @@ func TestTraceOfUserIDs(t *testing.T) {
 	}
 }
 
+// Where the bytes are cut, for memory's sake, makes no difference.
+func TestTraceAcrossCuts(t *testing.T) {
+	files := fstest.MapFS{
+		"s/scenario.yaml": {Data: []byte("kreplay: 1\nname: s\ntemplate: t\nrewrite: { the_id_of_our_user: user U%08d@some.where, event_id: uuid }\npopulation: { users: 50 }\n")},
+		"s/t/a.ndjson":    {Data: []byte(`{"the_id_of_our_user":"U00000015@some.where","event_id":"04b48064-7ee4-4a23-a74e-6cf210177212"}` + "\n")},
+	}
+	p := newPlan(t, Run{ID: "a run"}, files, "s")
+	wide := smoke(t, 50, Run{ID: "a run"})
+	wide.ids.base = wideFirst
+	line := row(p, 3, 0)
+	end := bytes.IndexByte(line, ',') - 1
+	uuid := line[bytes.LastIndexByte(line, ':')+2 : len(line)-2]
+	for k := range 768 {
+		pad := bytes.Repeat([]byte("x "), (2*traceSize-512+k)/2)
+		pad = pad[:len(pad)-k%2]
+		for name, c := range map[string]struct {
+			plan *Plan
+			pad  []byte
+			text string
+			want bool
+		}{
+			"name and id": {p, pad, string(line[:end]), true}, "uuid": {p, pad, string(uuid), true}, "suffix": {p, pad, strings.Replace(string(line[:end]), "where", "wherever", 1), true},
+			"no suffix":   {p, pad, string(line[:end-2]) + "x", false},
+			"long word":   {wide, bytes.Repeat([]byte("x"), k+longest-256), "1000000000000007x" + strings.Repeat("y", overlap), true},
+			"long number": {wide, bytes.Repeat([]byte("x"), k+longest-256), "999991000000000000007x" + strings.Repeat("y", overlap), false},
+		} {
+			if x, ok := traceOf(c.plan, Traces{}, slices.Concat(c.pad, []byte(c.text+" "), c.pad)); ok != c.want {
+				t.Fatalf("%s behind %d bytes: %+v, %v, want %v", name, len(c.pad), x, ok, c.want)
+			}
+		}
+		coded := base64.StdEncoding.EncodeToString(append(pad[:k%7:k%7], line[:end]...)) // at its very end
+		if _, ok := traceOf(p, Traces{Base64: true}, []byte(`"`+strings.Trim(coded, "=")+`"`)); !ok {
+			t.Fatalf("%s leaves no trace", coded)
+		}
+	}
+}
+
 // What it holds is bounded, and it begins anew after each span.
 func TestTracerHoldsLittle(t *testing.T) {
 	p := smoke(t, 10, Run{ID: "a"})
