@@ -65,14 +65,18 @@ func rewrite(w io.Writer, zip bool, fill func(io.Writer) error) error {
 	return errors.Join(fill(out), out.Close())
 }
 
-// edited writes an object's rows as they will be, up to the middle of the one
-// within which it is cut.
+// cutShort is what is left of a row within which an object ends: all that says
+// whose it is, so that it is damage and no foreign span.
+func cutShort(row []byte) []byte { return row[:len(row)-1] }
+
+// edited writes an object's rows as they will be, up to within the one where it
+// is cut.
 func (p *plantings) edited(ctx context.Context, store *dir.Store, key string, out io.Writer) error {
 	edits := p.rows[key]
 	cut, isCut := p.cut[key]
 	row := func(r lake.Row) error {
 		if isCut && r.Offset == cut {
-			_, err := out.Write(r.Data[:len(r.Data)/2])
+			_, err := out.Write(cutShort(r.Data))
 			return errors.Join(err, errCut)
 		}
 		e := edits[r.Offset]

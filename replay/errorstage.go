@@ -116,7 +116,7 @@ func (r *errorReader) read(ctx context.Context) error {
 	}, func(d lake.Damage) error {
 		r.ours = true
 		r.v.errs.damaged.Add(1)
-		return r.v.found.add(damaged(d))
+		return r.v.found.add(damaged(d, ""))
 	})
 	if untold && !r.ours {
 		r.ours = true

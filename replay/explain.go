@@ -92,7 +92,7 @@ type StageLife struct {
 	Err     string    `json:"error,omitempty"`
 	Objects int       `json:"objects"` // read
 	Older   int       `json:"older"`   // not read: they were there before the run began
-	Damaged int       `json:"damaged"` // unreadable spans, in any of which the record may be
+	Damaged int       `json:"damaged"` // unreadable spans, in any of which the record may be; foreign ones are left out
 	Alike   int       `json:"alike"`   // planned records that a row cannot tell from it in this stage, itself included
 	Rows    []RowLife `json:"rows"`
 	More    int       `json:"more_rows"` // beyond MaxRows

@@ -128,7 +128,11 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 			s.found(info, r, row)
 		}
 	}
-	damage := func(lake.Damage) error {
+	owner := s.res.owner(s.out.Name)
+	damage := func(d lake.Damage) error {
+		if foreign, _ := owner.of(d); foreign && s.out.Name != errorStage {
+			return nil
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.out.Damaged++
@@ -141,9 +145,9 @@ func (s *search) object(ctx context.Context, info object.Info) error {
 	}
 	row := func(r lake.Row) error { look(r, ""); return nil }
 	if said := s.res.Job.stage(s.out.Name); said.Payload != "" {
-		row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage)
+		row = owner.within(lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, row, damage))
 	}
-	_, err := s.res.Job.format(s.out.Name).Scan(ctx, s.store, info.Key, row, damage)
+	_, err := lake.Sweep{Format: s.res.Job.format(s.out.Name), Row: row, Damage: damage, Unread: owner.unread}.Scan(ctx, s.store, info.Key)
 	return err
 }
 

@@ -73,7 +73,7 @@ func TestLaw6(t *testing.T) {
 // law6Classes are what chance has to bring about in 40 scenarios.
 var law6Classes = []string{
 	local.Dropped, local.Duplicated, local.Corrupted, local.Rejected, local.Truncated, local.Cut, local.Delayed, local.Misplaced, local.Throttled, local.Failed,
-	local.AnswerLost, local.StreamDropped, local.StreamDuplicated, local.StreamCorrupted, "no fault", "a table", "a stream read back", "another run", "json", "csv", "parquet",
+	local.AnswerLost, local.StreamDropped, local.StreamDuplicated, local.StreamCorrupted, "no fault", "a table", "a stream read back", "another run", "others' text", "json", "csv", "parquet",
 	"columns that lost their case",
 }
 
@@ -81,6 +81,12 @@ var law6Classes = []string{
 func (x *trial) meets(met map[string]int) {
 	lost := x.format != local.JSON && x.names != local.KeepNames && (x.names != "" || x.format == local.Parquet) && strings.Contains(x.text(), "userId")
 	all := map[string]bool{"columns that lost their case": lost, "a table": x.table, "a stream read back": x.stream, "another run": x.shared, cmp.Or(x.format, "json"): true}
+	for _, half := range x.halves {
+		all["half a record that names nobody"] = all["half a record that names nobody"] || half.text != "" && !isOurs(half.text, x.plans...)
+	}
+	for _, s := range x.res.Stages {
+		all["others' text"] = all["others' text"] || x.texts > 0 && s.ForeignSpans.Spans > 0
+	}
 	planted := x.pipe.Planted()
 	for _, p := range planted {
 		all[p.Kind] = true
@@ -100,8 +106,12 @@ func (x *trial) meets(met map[string]int) {
 type trial struct {
 	drawn
 	pipe   *local.Pipeline
-	format string // of raw
-	names  string // of its columns
+	lake   string           // its folder
+	format string           // of raw
+	names  string           // of its columns
+	plans  []*generate.Plan // this run's, and the other's if there is one
+	texts  int              // that others sent into the lake
+	halves map[string]half
 	res    *replay.Result
 	faults []local.Planted // on the way to the table
 	plan   *generate.Plan
@@ -135,7 +145,8 @@ func playLaw6(t *testing.T, rng *rand.Rand) *trial {
 	x.expect()
 	cfg.Faults, cfg.Streams = drawFaults(rng, int(x.plan.Total())), specs(t, job, nameOf(job))
 	cfg.Faults.Mutate = x.unmistakable(rng.Uint64())
-	x.pipe, x.format, x.names = start(t, cfg, nil), cfg.Format, cfg.Names
+	x.pipe, x.lake, x.format, x.names = start(t, cfg, nil), cfg.Lake, cfg.Format, cfg.Names
+	x.plans = []*generate.Plan{x.plan}
 	client := kinesis.New(sdkConfig(x.pipe.URL()), streamName, kinesis.Options{Requests: 4})
 	defer client.Close()
 	push := pushConfig(filepath.Join(temp, "run"), client, cfg.Lake)
@@ -154,7 +165,7 @@ func playLaw6(t *testing.T, rng *rand.Rand) *trial {
 		t.Fatal(err)
 	}
 	if x.shared {
-		x.other(t, job, push.Target)
+		x.other(t, rng, job, push.Target, cfg)
 	}
 	if _, err := replay.Push(t.Context(), job, push); err != nil {
 		t.Fatal(err)
@@ -189,21 +200,32 @@ func (x *trial) verify(t *testing.T, cfg replay.VerifyConfig) {
 	if x.res, err = replay.Verify(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
+	x.halves = halves(t, x.lake, x.pipe.Planted())
 }
 
-// other pushes another run of the scenario, as far as the pipeline takes it.
-func (x *trial) other(t *testing.T, job *replay.Job, to replay.Target) {
+// noRows is what others may write that is no JSON object.
+var noRows = []string{"[]", `"text"`, "42", "null", "INFO server started", "id,name,score", `7,"a ""b""",3.5`, `{"log_type":`, `{"user_id":"10004217","ts":`, "]}", "\x08\x96\x01\x12\x07testing"}
+
+// other pushes another run of the scenario, as far as the pipeline takes it, and
+// text that is no row where lines keep that apart from rows.
+func (x *trial) other(t *testing.T, rng *rand.Rand, job *replay.Job, to replay.Target, cfg local.Config) {
 	t.Helper()
 	plan, err := job.Plan(generate.Run{ID: "other", Anchor: time.Unix(1_790_000_000, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	x.plans = append(x.plans, plan)
 	for r := range plan.Records(generate.Slice{}) {
 		sink := to.Sink
 		if one, ok := to.LogTypes[plan.LogType(r.ID)]; ok {
 			sink = one.Sink
 		}
 		_, _ = sink.Put(t.Context(), []record.Record{r}) // what was planted is its fate
+		if lines := cfg.Delimiter == "\n" || bytes.HasSuffix(r.Data, []byte("\n")); lines && cfg.Faults.Truncate == 0 && rng.IntN(2) == 0 {
+			r.Data = []byte(pick(rng, noRows...) + "\n")
+			_, _ = sink.Put(t.Context(), []record.Record{r})
+			x.texts++
+		}
 	}
 }
 
@@ -387,7 +409,9 @@ func (x *trial) planted(t *testing.T) (list []string, bad bool) {
 	t.Helper()
 	for _, p := range x.pipe.Planted() {
 		if p.Kind == local.Truncated && p.Data == nil {
-			list, bad = append(list, "raw damaged "+p.Object), true
+			if half := x.halves[p.Object]; half.broken || isOurs(half.text, x.plans...) {
+				list, bad = append(list, "raw damaged "+p.Object), true
+			}
 			continue
 		}
 		class, _ := x.classOf(t, p.Data)
@@ -547,6 +571,24 @@ func (x *trial) judge(t *testing.T) {
 		}
 	}
 	x.objects(t)
+	x.spans(t)
+}
+
+// spans holds the foreign spans of raw against what truncations left that names
+// nobody, and against others' text.
+func (x *trial) spans(t *testing.T) {
+	t.Helper()
+	want := uint64(0)
+	for _, half := range x.halves {
+		if half.text != "" && !isOurs(half.text, x.plans...) {
+			want++
+		}
+	}
+	for _, s := range x.res.Stages {
+		if got := s.ForeignSpans.Spans; s.Name != "raw" && got > 0 || s.Name == "raw" && x.texts == 0 && got != want {
+			t.Errorf("%s: %+v, want %d in raw\n%s", s.Name, s.ForeignSpans, want, x.text())
+		}
+	}
 }
 
 // objects holds the objects of changed rows against those that they were planted in.

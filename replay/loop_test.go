@@ -145,9 +145,17 @@ func planted(t *testing.T, l loop) []string {
 		data := string(bytes.TrimSpace(r.Data))
 		ids[data], all[data] = fmt.Sprintf("%d/%d", r.ID.User, r.ID.Event), &rows{intact: 1}
 	}
+	for object, x := range halves(t, filepath.Join(filepath.Dir(l.dir), "lake"), l.pipe.Planted()) {
+		ours := isOurs(x.text, l.res.Plan)
+		if x.broken || ours {
+			list = append(list, "damaged "+object)
+		}
+		if !ours && x.text != "" {
+			list = append(list, "foreign "+object)
+		}
+	}
 	for _, p := range l.pipe.Planted() {
 		if p.Kind == local.Truncated && p.Data == nil {
-			list = append(list, "damaged "+p.Object)
 			continue
 		}
 		r := all[data(p)]
@@ -195,6 +203,9 @@ func data(p local.Planted) string { return string(bytes.TrimSpace(p.Data)) }
 // reported lists what verify found, in the words of planted.
 func reported(l loop) []string {
 	list, named := []string{}, map[string]bool{}
+	for _, s := range l.res.Stages[0].ForeignSpans.Samples {
+		list = append(list, "foreign "+s.Object)
+	}
 	for _, d := range l.res.Samples {
 		switch d.Kind {
 		case account.KindDamaged:

@@ -42,6 +42,7 @@ type plantings struct {
 	away    map[string]int // of those, the misplaced ones
 	delta   int            // rows more
 	foreign int
+	spans   int // foreign ones more
 }
 
 // edit is what becomes of one row.
@@ -138,7 +139,7 @@ func (t *trial) truncate(p *plantings, order []*sampled, pool []candidate, wante
 		}
 		k := 1 + t.dice.IntN(min(len(o.tail), o.rows-1))
 		lost := o.tail[len(o.tail)-k:]
-		if slices.ContainsFunc(lost, func(r tip) bool { return !r.mine }) {
+		if !lost[0].told || slices.ContainsFunc(lost, func(r tip) bool { return !r.mine }) {
 			continue
 		}
 		fewer := map[class][2]int{}
@@ -303,6 +304,7 @@ func (p *plantings) settle(o *sampled) {
 	}
 	if p.anew(o.Key) {
 		p.faults = append(p.faults, planted{want: effects{{kind: account.KindDamaged, object: o.Key}: -o.damaged}})
+		p.spans -= o.foreign
 	}
 }
 

@@ -17,6 +17,7 @@ type accounted struct {
 	acc   *account.Account
 	rows  []Named // what the reading itself found: damage and misplaced rows
 	away  uint64  // misplaced rows
+	spans uint64  // foreign ones
 	tally account.Tally
 	err   error // of the settling: the books do not balance
 }
@@ -41,7 +42,7 @@ func (t *trial) account(ctx context.Context, folder string) (*accounted, error) 
 	stop := watch(ctx, t.cfg.Observe, func() Progress { return Progress{Phase: PhaseVerify, Done: uint64(v.bytes.Load()), Total: size} })
 	defer stop()
 	err = v.poll(ctx)
-	a := &accounted{acc: v.acc, away: v.away.Load()}
+	a := &accounted{acc: v.acc, away: v.away.Load(), spans: v.others.load().Spans}
 	err = errors.Join(err, v.stage.Err, v.found.each(func(d account.Difference) error {
 		a.rows = append(a.rows, Named{t.stage.Name, d})
 		return nil
@@ -182,6 +183,7 @@ func (t *trial) sums(p *plantings, changed effects, before, after *accounted) {
 		{"duplicates", a.Duplicates(), b.Duplicates(), named[account.KindDuplicate]},
 		{"strangers", a.Strangers, b.Strangers, named[account.KindStranger]},
 		{"damaged", a.Damaged, b.Damaged, named[account.KindDamaged]},
+		{"foreign spans", before.spans, after.spans, p.spans},
 		{"misplaced", before.away, after.away, named[account.KindMisplaced]},
 	} {
 		if got := int(s.after - s.before); got != s.want {

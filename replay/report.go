@@ -266,13 +266,21 @@ func addStage(rep *report.Report, s Stage) {
 	rep.Stages = append(rep.Stages, report.Stage{
 		Name: s.Name, Objects: s.Objects, Bytes: s.Bytes, Rows: t.Rows, States: states(t.States),
 		Duplicates: report.Duplicates{Producer: t.Producer, Pipeline: t.Pipeline},
-		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged, Misplaced: misplaced, Arose: arose(s),
+		Strangers:  t.Strangers, Foreign: t.Foreign, Damaged: t.Damaged, Misplaced: misplaced, Arose: arose(s), ForeignSpans: s.ForeignSpans.report(),
 	})
 	for _, l := range t.LogTypes {
 		rep.LogTypes = append(rep.LogTypes, report.LogType{
 			Name: l.Name, Stage: s.Name, Planned: l.Planned, States: states(l.States), Duplicates: l.Duplicates,
 		})
 	}
+}
+
+func (f ForeignSpans) report() report.ForeignSpans {
+	r := report.ForeignSpans{Spans: f.Spans, Bytes: f.Bytes, Samples: []report.ForeignSpan{}}
+	for _, s := range f.Samples {
+		r.Samples = append(r.Samples, report.ForeignSpan{Object: s.Object, Offset: s.Offset, Bytes: s.Length, Reason: s.Reason})
+	}
+	return r
 }
 
 // changes says what changed a stage's rows.

@@ -120,7 +120,7 @@ func (t *trial) write(ctx context.Context, folder string, info object.Info, fill
 }
 
 // eachRow reads a copy's objects one by one, in key order.
-func (t *trial) eachRow(ctx context.Context, folder string, open func(object.Info), row func(lake.Row) error, damage func(lake.Damage) error) error {
+func (t *trial) eachRow(ctx context.Context, folder string, open func(object.Info), sweep lake.Sweep) error {
 	store, err := dir.Open(filepath.Join(t.temp, folder))
 	if err != nil {
 		return err
@@ -131,7 +131,9 @@ func (t *trial) eachRow(ctx context.Context, folder string, open func(object.Inf
 			return err
 		}
 		open(info)
-		if _, err := lake.Scan(ctx, store, info.Key, inColumns(t.columns[info.Key], row), damage); err != nil {
+		each := sweep
+		each.Row = inColumns(t.columns[info.Key], sweep.Row)
+		if _, err := each.Scan(ctx, store, info.Key); err != nil {
 			return err
 		}
 	}
@@ -156,7 +158,8 @@ type class struct{ user, event uint32 }
 type sampled struct {
 	object.Info
 	rows, planned int
-	damaged       int   // unreadable spans
+	damaged       int   // unreadable spans, but for the foreign ones
+	foreign       int   // of which there are so many
 	misplaced     int   // of its planned rows, as it lies
 	tail          []tip // its last rows, at most maxTail
 }
@@ -167,7 +170,8 @@ type tip struct {
 	offset int64
 	mine   bool // a record whose ledger is there
 	intact bool
-	away   int // 1: it is misplaced
+	away   int  // 1: it is misplaced
+	told   bool // cut short, it says whose it is
 }
 
 const maxTail = 3
@@ -186,11 +190,12 @@ type candidate struct {
 func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidate, err error) {
 	scratch, said := new(generate.Scratch), t.res.Job.stage(t.stage.Name)
 	var lies *spot
+	owner := t.res.owner(t.stage.Name)
 	most, seen := 16*t.cfg.Faults, 0
 	err = t.eachRow(ctx, cleanDir, func(info object.Info) {
 		lies = t.place.spot(info.Key, t.res.Ledger.Manifest.Started, info.Modified)
 		objects = append(objects, &sampled{Info: info})
-	}, func(r lake.Row) error {
+	}, lake.Sweep{Unread: owner.unread, Row: func(r lake.Row) error {
 		o := objects[len(objects)-1]
 		form := formOf(said, r)
 		m := t.rules.Identify(r.Data, form, scratch)
@@ -208,7 +213,9 @@ func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidat
 			o.tail = slices.Delete(o.tail, 0, 1)
 		}
 		at := class{m.User, m.Event}
-		o.tail = append(o.tail, tip{at, r.Offset, mine, m.Intact, away})
+		owner.unread(cutShort(r.Data))
+		foreign, _ := owner.of(lake.Damage{})
+		o.tail = append(o.tail, tip{at, r.Offset, mine, m.Intact, away, !foreign})
 		if !mine || !m.Intact {
 			return nil
 		}
@@ -219,10 +226,14 @@ func (t *trial) survey(ctx context.Context) (objects []*sampled, pool []candidat
 			pool[i] = candidate{at, r.Object, r.Offset, bytes.Clone(r.Data), form, away}
 		}
 		return nil
-	}, func(lake.Damage) error {
-		objects[len(objects)-1].damaged++
+	}, Damage: func(d lake.Damage) error {
+		if foreign, _ := owner.of(d); foreign {
+			objects[len(objects)-1].foreign++
+		} else {
+			objects[len(objects)-1].damaged++
+		}
 		return nil
-	})
+	}})
 	for _, o := range objects {
 		t.proof.Rows += uint64(o.rows)
 	}
@@ -276,7 +287,7 @@ func (t *trial) fates(ctx context.Context, wanted map[class]*standing) error {
 // count counts the rows of the wanted classes in the sample.
 func (t *trial) count(ctx context.Context, wanted map[class]*standing) error {
 	scratch, said := new(generate.Scratch), t.res.Job.stage(t.stage.Name)
-	return t.eachRow(ctx, cleanDir, func(object.Info) {}, func(r lake.Row) error {
+	return t.eachRow(ctx, cleanDir, func(object.Info) {}, lake.Sweep{Row: func(r lake.Row) error {
 		m := t.rules.Identify(r.Data, formOf(said, r), scratch)
 		s := wanted[class{m.User, m.Event}]
 		switch {
@@ -287,7 +298,7 @@ func (t *trial) count(ctx context.Context, wanted map[class]*standing) error {
 			s.mutated++
 		}
 		return nil
-	}, func(lake.Damage) error { return nil })
+	}, Damage: func(lake.Damage) error { return nil }})
 }
 
 // elsewhere is a key of the stage where no object of the run belongs: in a folder

@@ -156,13 +156,14 @@ type outcome struct {
 	Damaged uint64
 	Away    uint64
 	Dups    uint64
+	Others  replay.ForeignSpans
 	Names   []string
 	Reasons []string
 }
 
 func outcomeOf(res *replay.Result) outcome {
 	rep, raw := res.Report(), res.Stages[0]
-	o := outcome{rep.Verdict, raw.Tally.States, raw.Tally.Rows, raw.Tally.Damaged, raw.Misplaced, raw.Tally.Duplicates(), nil, rep.Reasons}
+	o := outcome{rep.Verdict, raw.Tally.States, raw.Tally.Rows, raw.Tally.Damaged, raw.Misplaced, raw.Tally.Duplicates(), raw.ForeignSpans, nil, rep.Reasons}
 	for _, d := range res.Samples {
 		name := fmt.Sprintf("%s %s %v %s", d.Stage, d.Kind, d.ID, d.Charge)
 		if d.Kind == account.KindRejected || d.Kind == account.KindDamaged {
@@ -212,6 +213,8 @@ func drawLake(t *rapid.T, p *acked) (raw, dlq *scripted, replaced int) {
 				dlq.script = append(dlq.script, episode{key: fmt.Sprint(len(dlq.script)), data: errorRecord(row), from: at})
 			case 4:
 				lines = append(lines, row[:len(row)/2])
+			case 5:
+				lines = append(lines, row, rapid.SampledFrom(textBesideUs).Draw(t, "text"))
 			default:
 				lines = append(lines, row)
 			}
@@ -357,7 +360,8 @@ func TestOthersObjectsDoNotKeepAStageFromSettling(t *testing.T) {
 		"empty":    {"", false}, // nobody can tell whose it is
 		"stranger": {stranger, false},
 		"planned":  {p.rows[0], false},
-		"damage":   {`{"log_type":`, false},
+		"damage":   {cutShort(p.rows[0]), false},
+		"text":     {"[]\n\"text\"\n42\nan,other,producer's\n{\"log_type\":", true},
 	} {
 		raw := p.half(3 * time.Second)
 		for i := range 300 {

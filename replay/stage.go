@@ -42,6 +42,7 @@ type verifier struct {
 	// rejects, of any other one acc and away.
 	acc     *account.Account
 	away    atomic.Uint64 // misplaced rows
+	others  foreignSpans
 	errs    errorCounts
 	rejects *account.Rejects
 
@@ -127,6 +128,7 @@ func (w *waiting) objects(ctx context.Context, v *verifier) (*objects, error) {
 func (v *verifier) begin(ctx context.Context) error {
 	v.begun++
 	v.away.Store(0)
+	v.others.store(ForeignSpans{})
 	v.objects.Store(0)
 	v.bytes.Store(0)
 	v.soFar.store(SoFar{})
@@ -198,10 +200,15 @@ func (v *verifier) read(ctx context.Context, info object.Info) (ours bool, err e
 	}
 	r, _ := v.readers.Get().(*reader)
 	defer v.readers.Put(r)
-	stats, err := v.rows(ctx, info, r, &ours).Scan(ctx, v.store, info.Key)
+	var has content
+	stats, err := v.rows(ctx, info, r, &has).Scan(ctx, v.store, info.Key)
 	v.soFar.add(r.batch.Flush())
-	return ours || stats.Rows == 0, err // whose an empty object is nobody can tell
+	return has.ours || stats.Rows == 0 && !has.others, err // whose an empty object is nobody can tell
 }
+
+// content says whether an object holds anything of the run, or what may be; and
+// what cannot be read and is not.
+type content struct{ ours, others bool }
 
 // was counts an object that was read, for progress.
 func (v *verifier) was(info object.Info) {
@@ -253,9 +260,9 @@ func (s *soFar) store(n SoFar) {
 	s.duplicates.Store(n.Duplicates)
 }
 
-// rows says what to do with each row and unreadable span of an object; ours is set
-// when any is of the run, or may be. The rows count when reader's batch is flushed.
-func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, ours *bool) lake.Sweep {
+// rows says what to do with each row and unreadable span of an object, and notes
+// what it has. The rows count when reader's batch is flushed.
+func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, has *content) lake.Sweep {
 	scratch := &reader.scratch
 	scratch.Causes = v.cause
 	said := v.res.Job.stage(v.stage.Name)
@@ -275,7 +282,7 @@ func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, o
 			m = v.rules.Identify(r.Data, formOf(said, r), scratch)
 		}
 		v.soFar.add(reader.batch.See(m, r.Offset))
-		*ours = *ours || m.Kind != generate.Foreign
+		has.ours = has.ours || m.Kind != generate.Foreign
 		if m.Kind != generate.Planned {
 			return nil
 		}
@@ -289,13 +296,21 @@ func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, o
 		}
 		return v.ask.feed(m, r.Data)
 	}
+	owner := v.res.owner(v.stage.Name)
+	sweep.Unread = owner.unread
 	sweep.Damage = func(d lake.Damage) error {
-		*ours = true
+		foreign, whose := owner.of(d)
+		if foreign {
+			has.others = true
+			v.others.add(d)
+			return nil
+		}
+		has.ours = true
 		v.acc.Damage()
-		return v.found.add(damaged(d))
+		return v.found.add(damaged(d, whose))
 	}
 	if said.Payload != "" {
-		sweep.Row = lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, sweep.Row, sweep.Damage)
+		sweep.Row = owner.within(lake.Wrap{Path: said.Payload, Base64: said.Base64}.Rows(ctx, sweep.Row, sweep.Damage))
 	}
 	if columns := v.cfg.columns; columns != nil { // of a copy, which is JSON
 		sweep.Format, sweep.Row = lake.Auto, inColumns(columns[info.Key], sweep.Row)
@@ -303,9 +318,9 @@ func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, o
 	return sweep
 }
 
-func damaged(d lake.Damage) account.Difference {
+func damaged(d lake.Damage, whose string) account.Difference {
 	return account.Difference{
-		Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset, Detail: d.Extent() + ": " + d.Reason,
+		Kind: account.KindDamaged, Object: d.Object, Offset: d.Offset, Detail: d.Extent() + ": " + d.Reason + whose,
 	}
 }
 
@@ -333,7 +348,7 @@ func (v *verifier) settle(rejects *account.Rejects, before *account.Account, lis
 	if v.stage.Name != streamStage { // what was rejected was on its way behind it
 		v.acc.Rejects = rejects
 	}
-	v.stage.Misplaced = v.away.Load()
+	v.stage.Misplaced, v.stage.ForeignSpans = v.away.Load(), v.others.load()
 	v.stage.Causes = v.cause
 	missing, most := uint64(0), v.res.Job.Scenario.Guard.Missing
 	v.res.Ledger.look(v.acc)

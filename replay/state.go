@@ -21,7 +21,7 @@ import (
 )
 
 // stateFormat is counted up when a state would be misread.
-const stateFormat = 1
+const stateFormat = 2
 
 // saveEvery is how long a killed verify has read for nothing at the most. Where
 // saving takes long, it is done more rarely.
@@ -40,14 +40,15 @@ type state struct {
 	Settings string    `json:"settings"` // what decides how rows are read and compared
 	Since    time.Time `json:"since"`
 
-	Wide   bool       `json:"wide"` // all of the stage was listed
-	Newest time.Time  `json:"newest"`
-	Found  int64      `json:"found"`
-	Away   uint64     `json:"away"`
-	Errors errorFound `json:"errors"`
-	SoFar  SoFar      `json:"so_far"`
-	Bytes  int64      `json:"bytes"`
-	Listed Listings   `json:"listed"`
+	Wide   bool         `json:"wide"` // all of the stage was listed
+	Newest time.Time    `json:"newest"`
+	Found  int64        `json:"found"`
+	Away   uint64       `json:"away"`
+	Others ForeignSpans `json:"others"`
+	Errors errorFound   `json:"errors"`
+	SoFar  SoFar        `json:"so_far"`
+	Bytes  int64        `json:"bytes"`
+	Listed Listings     `json:"listed"`
 
 	Causes *generate.Causes `json:"causes"`
 }
@@ -75,6 +76,7 @@ func (v *verifier) save() error {
 	}
 	s := v.stamp()
 	s.Wide, s.Newest, s.Away, s.Errors, s.SoFar, s.Bytes = o.window == nil || o.wide, o.newest, v.away.Load(), v.errs.load(), v.soFar.load(), v.bytes.Load()
+	s.Others = v.others.load()
 	s.Causes, s.Listed = v.cause, o.listings()
 	var err error
 	if s.Found, err = v.found.sync(); err != nil {
@@ -190,6 +192,7 @@ func (v *verifier) load(o *objects) (objects int, err error) {
 	}
 	o.wide, o.newest = s.Wide && o.window != nil, s.Newest
 	v.away.Store(s.Away)
+	v.others.store(s.Others)
 	v.errs.store(s.Errors)
 	v.soFar.store(s.SoFar)
 	v.bytes.Store(s.Bytes)

@@ -183,7 +183,7 @@ func TestTwoVerifiesAtATime(t *testing.T) {
 	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		t.Fatal(err)
 	}
-	raw.script[0].data += "\n{" // damage has to wait somewhere else
+	raw.script[0].data += "\n" + cutShort(p.rows[0]) // damage has to wait somewhere else
 	res, err := p.in(t, time.Minute, replay.VerifyConfig{Quiet: time.Second, Max: time.Minute}, raw, &scripted{})
 	if err != nil {
 		t.Fatal(err)

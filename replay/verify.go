@@ -90,6 +90,8 @@ type Stage struct {
 
 	Partitioned bool   // the scenario says where records belong
 	Misplaced   uint64 // rows of planned records in objects that lie elsewhere
+
+	ForeignSpans ForeignSpans // of an error stage: none, all of them are held against it
 }
 
 // Named is a difference of a stage.

@@ -287,6 +287,7 @@ func (c *csvSplitter) give(n int) error {
 	b := c.buf[c.r : c.r+n]
 	c.r += n
 	if !utf8.Valid(b) {
+		c.unread(b)
 		return c.sweep.Damage(Damage{Object: c.key, Offset: at, Length: int64(len(ended(b))), Reason: "not UTF-8"})
 	}
 	c.json = append(c.json[:0], '{')

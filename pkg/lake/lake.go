@@ -18,13 +18,21 @@
 //   - begins a valid row (by [encoding/json.Valid]) of at most the longest length,
 //   - stands after a newline, or not after `:`, `[` or `,`, so that an object
 //     nested in a damaged row is not taken for a row, and
-//   - is not followed by `,`, `:`, `]`, `}` or `"`, for the same reason.
+//   - is not followed by `,`, `:`, `]` or `}`, for the same reason, nor, if it
+//     holds none, by `"`,
+//
+// or that begins a valid row which has a line for itself, whatever stands in the
+// lines about it: an object that spans lines is no row if one of them is such a row.
 //
 // So a row with one spoiled byte costs itself alone, be there newlines or not;
 // but where no newline follows it and its last `}` became `:`, `[` or `,` it
-// costs the next row too. What is left of a damaged row behind a `}{"` in one
-// of its strings, or behind a byte that became a brace, may come out as a row. An object that ends within a row that
-// is sound so far ends in one span.
+// costs the next row too. What others write between rows, text or binary, costs no row
+// that has a line for itself. Without newlines it costs none if it holds no
+// brace, does not begin with `,`, `:`, `]` or `}`, and does not end in `[`, `:` or `,`;
+// else it may cost the row before it and the one behind it. What is left of a damaged
+// row behind a `}{"` in one of its strings, or behind a byte that became a brace, may
+// come out as a row. An object that ends within a row that is sound so far ends in
+// one span, unless a line in it is a row.
 //
 // # Parquet
 //
@@ -62,13 +70,15 @@ type Row struct {
 	Known     bool // by [Sweep.Known]
 }
 
-// Damage is a span that holds no readable row: a finding, not an error.
+// Damage is a span that holds no readable row: a finding, not an error. Whose it
+// is its bytes may tell, which [Sweep] shows.
 // A Length of 0 says that compressed bytes broke at Offset, so that it is not
 // known how many decompressed bytes are lost, or whether those before are right.
 type Damage struct {
 	Object         string // key
 	Offset, Length int64  // decompressed bytes, or rows
 	Rows           bool   // Offset and Length count rows; a Length of 0: nobody knows how many are lost
+	Blind          bool   // what is lost was not seen: it was compressed, or in a format that is not read
 	Reason         string
 }
 

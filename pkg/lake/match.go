@@ -17,6 +17,7 @@ const (
 	badPlace
 	badBracket
 	notJSON
+	notLines
 	tooDeep
 	tooLong
 )
@@ -29,6 +30,7 @@ var reasons = [...]string{
 	badPlace:   "bracket or quote out of place",
 	badBracket: "brackets do not match",
 	notJSON:    "not valid JSON",
+	notLines:   "a row stands in a line of it",
 	tooDeep:    "nested too deep",
 }
 

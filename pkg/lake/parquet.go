@@ -38,7 +38,7 @@ func scanParquet(ctx context.Context, store object.Store, key string, src *sourc
 		own = err != nil
 		return err
 	}, Lost: func(l parquet.Lost) error {
-		err := sweep.Damage(Damage{Object: key, Offset: l.First, Length: l.Count, Rows: true, Reason: "Parquet: " + l.Reason})
+		err := sweep.Damage(Damage{Object: key, Offset: l.First, Length: l.Count, Rows: true, Blind: true, Reason: "Parquet: " + l.Reason})
 		own = err != nil
 		return err
 	}})

@@ -79,7 +79,7 @@ func (s *source) unwrap() error {
 
 // note says what is wrong at the place that reading has come to.
 func (s *source) note(reason string) {
-	s.breaks = append(s.breaks, Damage{Offset: s.given, Reason: reason})
+	s.breaks = append(s.breaks, Damage{Offset: s.given, Blind: true, Reason: reason})
 }
 
 func (s *source) release() {

@@ -43,6 +43,7 @@ type lost struct {
 	end      int64 // behind its last byte that is not white space
 	last     byte  // that byte
 	newline  bool  // since then
+	before   byte  // the last byte of all
 	reason   string
 	spent    int64 // bytes looked at in vain, of all spans
 	furthest int64 // offset up to which was looked
@@ -100,12 +101,15 @@ func (s *splitter) take(ctx context.Context) error {
 		f = tooLong
 	case f == more && s.eof:
 		s.lose(f)
-		s.pass(len(b))
+		s.lost.look(s.base+int64(s.r), n)
+		s.pass(lineWithin(b))
 		return nil
 	case f == more, f == whole && !s.eof && !sees(b, n):
 		return s.fill(ctx)
 	case f == whole && !known && n < len(b) && b[n] != '{' && !isBlank(b[n]) && !json.Valid(b[:n]):
 		f = notJSON // such as a row whose nested object lost its opening bracket
+	case f == whole && !known && s.swallows(b[:n]):
+		f = notLines
 	}
 	if f != whole {
 		s.lose(f)
@@ -209,7 +213,12 @@ func (s *splitter) lose(f fault) {
 
 // pass takes n bytes into the damaged span.
 func (s *splitter) pass(n int) {
+	if n == 0 {
+		return
+	}
 	b := s.buf[s.r : s.r+n]
+	s.lost.before = b[n-1]
+	s.unread(b)
 	kept := len(bytes.TrimRight(b, " \t\r\n"))
 	if kept > 0 {
 		s.lost.last, s.lost.newline = b[kept-1], false
@@ -235,7 +244,10 @@ func (s *splitter) seek(ctx context.Context) error {
 		}
 		s.pass(i)
 		f := notObject
-		if s.lost.rowMayFollow() && s.lost.worth(s.base+int64(s.r), s.max) {
+		if s.lost.before == '\n' {
+			f = s.line()
+		}
+		if f == notObject && s.lost.rowMayFollow() && s.lost.worth(s.base+int64(s.r), s.max) {
 			f = s.candidate()
 		}
 		switch f {
@@ -264,7 +276,7 @@ func (s *splitter) candidate() fault {
 		if len(rest) == 0 && canFill {
 			return more
 		}
-		if (len(rest) == 0 || s.lost.isRow(rest[0])) && json.Valid(b[:n]) {
+		if (len(rest) == 0 || isRow(b[:n], rest[0])) && json.Valid(b[:n]) && !s.swallows(b[:n]) {
 			return whole
 		}
 	}
@@ -279,13 +291,23 @@ func (s *splitter) found() error {
 		return err
 	}
 	return s.sweep.Damage(Damage{
-		Object: s.key, Offset: s.lost.start, Length: s.lost.end - s.lost.start, Reason: s.lost.reason,
+		Object: s.key, Offset: s.lost.start, Length: s.lost.end - s.lost.start, Reason: s.lost.reason, Blind: s.src.alien != "",
 	})
 }
 
+// unread shows bytes of the damaged span.
+func (s *splitter) unread(b []byte) {
+	if s.sweep.Unread != nil && s.src.alien == "" {
+		s.sweep.Unread(b)
+	}
+}
+
 // isRow says whether an object behind the span, with next behind it, is a row
-// of its own, and not nested in the damaged row or held in a string.
-func (l *lost) isRow(next byte) bool { return !strings.ContainsRune(`,:]}"`, rune(next)) }
+// of its own, and not nested in the damaged row or held in a string, where its
+// quotes would be escaped.
+func isRow(object []byte, next byte) bool {
+	return !strings.ContainsRune(`,:]}"`, rune(next)) || next == '"' && bytes.IndexByte(object, '"') >= 0
+}
 
 // rowMayFollow says the same of a '{' by what is before it.
 func (l *lost) rowMayFollow() bool {

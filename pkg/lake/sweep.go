@@ -30,6 +30,11 @@ type Sweep struct {
 	// object are made one at a time, in order of their offsets.
 	Row    func(Row) error
 	Damage func(Damage) error
+	// Unread, if set, is shown the bytes of a damaged span that are not Blind, part
+	// by part and white space within and behind them included, before Damage tells
+	// of the span; Damage of length 0 may come in between. A part is valid
+	// until Unread returns. It is called as Damage is.
+	Unread func(part []byte)
 }
 
 // Scan scans one object of the sweep as [Scan] does.

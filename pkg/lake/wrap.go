@@ -72,21 +72,21 @@ func escaped(path string) string {
 // as the path is in lower case; an object in columns is in columns.
 func (w Wrap) Rows(ctx context.Context, row func(Row) error, damage func(Damage) error) func(Row) error {
 	return func(outer Row) error {
-		wrong := func(reason string) error {
-			return damage(Damage{Object: outer.Object, Offset: outer.Offset, Length: int64(len(outer.Data)), Reason: reason})
+		wrong := func(reason string, blind bool) error {
+			return damage(Damage{Object: outer.Object, Offset: outer.Offset, Length: int64(len(outer.Data)), Blind: blind, Reason: reason})
 		}
 		data, nested, err := w.unwrap(outer.Data, w.Path)
 		if errors.Is(err, ErrNoPayload) && (outer.Converted || outer.Text) {
 			data, nested, err = w.unwrap(outer.Data, strings.ToLower(w.Path))
 		}
 		if err != nil {
-			return wrong(strings.TrimPrefix(err.Error(), "lake: "))
+			return wrong(strings.TrimPrefix(err.Error(), "lake: "), false)
 		}
 		inner := func(r Row) error {
 			r.Object, r.Offset, r.Converted = outer.Object, outer.Offset, outer.Converted && nested
 			return row(r)
 		}
-		return rows(ctx, data, inner, func(d Damage) error { return wrong("payload " + w.Path + ": " + d.Reason) })
+		return rows(ctx, data, inner, func(d Damage) error { return wrong("payload "+w.Path+": "+d.Reason, d.Blind) })
 	}
 }
 

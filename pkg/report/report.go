@@ -116,12 +116,29 @@ type Stage struct {
 	Duplicates Duplicates `json:"duplicates"`
 	Strangers  uint64     `json:"strangers"`
 	Foreign    uint64     `json:"foreign"`
-	Damaged    uint64     `json:"damaged"` // unreadable spans
+	Damaged    uint64     `json:"damaged"` // unreadable spans, of the run or of nobody knows whom
 	Misplaced  *uint64    `json:"misplaced"`
 	Lag        *Lag       `json:"lag_ms"`
 	LagDetail  *LagDetail `json:"lag"`
 	Changes    Changes    `json:"changes"`
 	Arose      *Arose     `json:"arose"` // null where nothing can be told: of the error stage, of a stage that could not be read
+
+	ForeignSpans ForeignSpans `json:"foreign_spans"`
+}
+
+// ForeignSpans are unreadable spans that hold nothing of the run: other producers'.
+type ForeignSpans struct {
+	Spans   uint64        `json:"spans"`
+	Bytes   uint64        `json:"bytes"`
+	Samples []ForeignSpan `json:"samples"` // the first by object and offset
+}
+
+// A ForeignSpan says where one is, and why it cannot be read.
+type ForeignSpan struct {
+	Object string `json:"object"`
+	Offset int64  `json:"offset"` // in decompressed bytes
+	Bytes  int64  `json:"bytes"`
+	Reason string `json:"reason"`
 }
 
 // An Arose counts the differences of a stage that the stage before it on the way
@@ -216,6 +233,7 @@ func JSON(w io.Writer, r Report) error {
 	list(&r.Stages)
 	for i := range r.Stages {
 		list(&r.Stages[i].Changes.Fields)
+		list(&r.Stages[i].ForeignSpans.Samples)
 	}
 	list(&r.LogTypes)
 	list(&r.Aggregate)

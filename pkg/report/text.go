@@ -44,6 +44,7 @@ func Text(w io.Writer, r Report) error {
 			Count(uint64(s.Objects)), objects, Count(uint64(s.Bytes)), Count(s.Rows), Count(s.Delivered), Count(s.Mutated), Count(s.Rejected), Count(s.Missing), Count(s.InFlight), Count(s.Undecided), Count(s.Absent))
 		fmt.Fprintf(&b, "       duplicates: %s by the producer, %s by the pipeline; %s strangers, %s foreign rows, %s unreadable spans\n",
 			Count(s.Duplicates.Producer), Count(s.Duplicates.Pipeline), Count(s.Strangers), Count(s.Foreign), Count(s.Damaged))
+		foreign(&b, s.ForeignSpans)
 		lag(&b, s)
 	}
 	changes(&b, r)
@@ -56,6 +57,19 @@ func Text(w io.Writer, r Report) error {
 	differences(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// foreign shows what nobody can read and is not the run's.
+func foreign(b *strings.Builder, f ForeignSpans) {
+	if f.Spans == 0 {
+		return
+	}
+	fmt.Fprintf(b, "       foreign spans: %s, %s bytes that cannot be read and hold nothing of this run", Count(f.Spans), Count(f.Bytes))
+	if len(f.Samples) > 0 {
+		s := f.Samples[0]
+		fmt.Fprintf(b, "; the first in %s at byte %d: %s", s.Object, s.Offset, s.Reason)
+	}
+	b.WriteByte('\n')
 }
 
 // changes shows what changed rows, by cause.
