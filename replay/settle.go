@@ -103,12 +103,7 @@ func (w *waiting) conclude(ctx context.Context) error {
 			v.stage.Listed = o.listings()
 		}
 	}
-	for _, v := range w.stages {
-		if err := v.judge(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.judge(ctx)
 }
 
 // account judges the stages. Before anything is held against the pipeline they

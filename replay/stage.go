@@ -37,6 +37,7 @@ type verifier struct {
 
 	scratches sync.Pool // of *generate.Scratch
 	ask       *inquiry  // nil: nobody asks this stage
+	unjudged  string    // why what is asked of it was not judged; empty: it was
 
 	// What was read so far, and since begin. Of an error stage it is errs and
 	// rejects, of any other one acc and away.

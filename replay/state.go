@@ -128,7 +128,7 @@ func (v *verifier) resume(ctx context.Context, keep bool) error {
 		v.note("another verify of the run is at work: what it has read is not used, and nothing is kept for the next one")
 		return nil
 	}
-	if v.ask != nil && len(v.res.Job.Scenario.Expect.Queries) > 0 { // their rows were not kept
+	if v.ask != nil && v.res.asked.queries(v.stage.Name) > 0 { // their rows were not kept
 		return v.clear()
 	}
 	n, err := v.load(o)
@@ -146,7 +146,7 @@ func (v *verifier) resume(ctx context.Context, keep bool) error {
 	if v.ask == nil {
 		return nil
 	}
-	v.res.Unjudged = "rows that an earlier verify had read were not read again"
+	v.unjudged = "rows that an earlier verify had read were not read again"
 	return v.dismiss()
 }
 
@@ -242,7 +242,7 @@ func (v *verifier) fits(s state) error {
 			return fmt.Errorf("%w: the %s was %v and is %v", errUnfit, c.what, c.got, c.want)
 		}
 	}
-	if v.ask != nil && len(v.res.Job.Scenario.Expect.Queries) > 0 {
+	if v.ask != nil && v.res.asked.queries(v.stage.Name) > 0 {
 		return fmt.Errorf("%w: the scenario's queries need every row", errUnfit)
 	}
 	return nil

@@ -19,7 +19,7 @@ import (
 const streamStage = "stream"
 
 // way is the stages in the order in which records come through them.
-var way = []string{streamStage, judgedStage, "table"}
+var way = []string{streamStage, rawStage, tableStage}
 
 // streamQuiet is how long after the push a stream is read once more at the
 // latest: an acked record is there to be read within a second or so.

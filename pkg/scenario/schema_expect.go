@@ -27,6 +27,7 @@ var expect = field{key: "expect", doc: "what must hold of the run", kind: sectio
 			{key: "sql", doc: "the query", form: "SQL, or file:PATH inside the scenario's folder", required: true, take: takeSQL},
 			{key: "equals", doc: "what it gives: a formula, or oracle: the same SQL over the records as planned", form: "a formula or oracle", required: true,
 				json: `{"type":["string","number"],"minLength":1}`, take: takeEquals},
+			{key: "stage", doc: "whose rows it is asked of; without it, table where stages has one, else raw", form: "raw or table", json: `{"enum":["raw","table"]}`, take: takeQueryStage},
 			{key: "tolerance", doc: "how far a number may be off, for all columns or by column", form: "0.005 or 1%", kind: named, filled: true,
 				json: `{"type":["number","string"],"minimum":0,"pattern":"^[0-9]+([.][0-9]+)? *%$"}`, open: openTolerance, take: takeToleranceOfAll,
 				each: &field{form: "0.005 or 1%", json: `{"type":["number","string"],"minimum":0,"pattern":"^[0-9]+([.][0-9]+)? *%$"}`, take: takeTolerance}},
