@@ -21,7 +21,7 @@ import (
 )
 
 // stateFormat is counted up when a state would be misread.
-const stateFormat = 1
+const stateFormat = 2
 
 // saveEvery is how long a killed verify has read for nothing at the most. Where
 // saving takes long, it is done more rarely.
@@ -40,14 +40,15 @@ type state struct {
 	Settings string    `json:"settings"` // what decides how rows are read and compared
 	Since    time.Time `json:"since"`
 
-	Wide   bool       `json:"wide"` // all of the stage was listed
-	Newest time.Time  `json:"newest"`
-	Found  int64      `json:"found"`
-	Away   uint64     `json:"away"`
-	Errors errorFound `json:"errors"`
-	SoFar  SoFar      `json:"so_far"`
-	Bytes  int64      `json:"bytes"`
-	Listed Listings   `json:"listed"`
+	Wide     bool       `json:"wide"` // all of the stage was listed
+	Newest   time.Time  `json:"newest"`
+	Found    int64      `json:"found"`
+	FoundSum uint64     `json:"found_sum"`
+	Away     uint64     `json:"away"`
+	Errors   errorFound `json:"errors"`
+	SoFar    SoFar      `json:"so_far"`
+	Bytes    int64      `json:"bytes"`
+	Listed   Listings   `json:"listed"`
 
 	Causes *generate.Causes `json:"causes"`
 }
@@ -62,7 +63,7 @@ func (v *verifier) stamp() state {
 }
 
 func (v *verifier) statePath() string {
-	return filepath.Join(v.cfg.Dir, findingsDir, v.stage.Name+".state")
+	return filepath.Join(v.cfg.Dir, findingsDir, v.stage.Name+stateSuffix)
 }
 
 // save writes the state as a whole. Nothing is read meanwhile.
@@ -77,7 +78,7 @@ func (v *verifier) save() error {
 	s.Wide, s.Newest, s.Away, s.Errors, s.SoFar, s.Bytes = o.window == nil || o.wide, o.newest, v.away.Load(), v.errs.load(), v.soFar.load(), v.bytes.Load()
 	s.Causes, s.Listed = v.cause, o.listings()
 	var err error
-	if s.Found, err = v.found.sync(); err != nil {
+	if s.Found, s.FoundSum, err = v.found.sync(); err != nil {
 		return err
 	}
 	path := v.statePath()
@@ -185,7 +186,7 @@ func (v *verifier) load(o *objects) (objects int, err error) {
 	if err := v.restore(buf); err != nil {
 		return 0, err
 	}
-	if err := v.found.keep(s.Found); err != nil {
+	if err := v.found.keep(s.Found, s.FoundSum); err != nil {
 		return 0, err
 	}
 	o.wide, o.newest = s.Wide && o.window != nil, s.Newest

@@ -36,7 +36,10 @@ type VerifyConfig struct {
 	Afresh bool
 	// Follow waits for the end of a push that goes on. One whose ledger has not
 	// grown for the quiet time has broken off.
-	Follow   bool
+	Follow bool
+	// Refresh brings copies of run directories up to date, before their ledgers are
+	// read again by Follow; see Copy.Update. nil: they are no copies.
+	Refresh  func(context.Context) error
 	Previous *report.Report        // what the run's last verify reported; nil: there was none
 	Engine   func(*Job) OpenEngine // judges expectations; nil, or nil for a job: they are not judged
 	Observe  func(Progress)

@@ -55,14 +55,19 @@ was lost, nothing is known of what it sent since: such records are undecided, no
 				return err
 			}
 			if cfg.Follow {
-				if cfg.Copy {
-					return usagef("--follow %s: a copy in S3 lags behind the push; follow the run directory itself, where the push runs", args[0])
-				}
 				cfg.Observe = a.follower()
+				if cfg.Copy {
+					cfg.Refresh = refresh(where)
+				}
+			}
+			if cfg.Copy && !cfg.Afresh {
+				if err := replay.FetchState(c.Context(), where[0].store, cfg.Dir); err != nil {
+					return fmt.Errorf("%s: %w", where[0], err)
+				}
 			}
 			res, err := replay.Verify(c.Context(), cfg)
 			if err != nil {
-				return err
+				return errors.Join(err, where[0].keep(c.Context()))
 			}
 			return a.conclude(c.Context(), res, where[0], out)
 		},
@@ -106,6 +111,18 @@ func (a *app) fetchRuns(ctx context.Context, args []string) (list []runPlace, er
 		list = append(list, where)
 	}
 	return list, nil
+}
+
+// refresh brings the copies up to date.
+func refresh(list []runPlace) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, w := range list {
+			if err := w.copy.Update(ctx); err != nil {
+				return fmt.Errorf("%s: %w", w, err)
+			}
+		}
+		return nil
+	}
 }
 
 func closeRuns(list []runPlace) {
