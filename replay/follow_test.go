@@ -144,7 +144,9 @@ func TestFollowWaitsForWhatThePushMeasured(t *testing.T) {
 				}
 				return nil
 			},
-			Open: func(context.Context, string) (object.Store, io.Closer, error) { return &scripted{}, io.NopCloser(nil), nil },
+			Open: func(context.Context, string) (object.Store, io.Closer, error) {
+				return &scripted{}, io.NopCloser(nil), nil
+			},
 		})
 		if err != nil {
 			t.Fatal(err)
