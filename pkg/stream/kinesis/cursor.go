@@ -20,6 +20,7 @@ import (
 // A cursor is how far a shard has been read. One goroutine at a time has it.
 type cursor struct {
 	id       string
+	first    string    // sequence number with which it begins; "": not known
 	iterator *string   // of the next read; nil: one has to be asked for
 	last     string    // sequence number read last; "": none
 	read     time.Time // what arrived before has been read
