@@ -90,6 +90,9 @@ func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 	if v.found, err = newFindings(w.cfg.Dir, name); err != nil {
 		return nil, errors.Join(err, v.source.Close())
 	}
+	if t, ok := v.source.(*tailed); ok && v.kept && !v.found.private {
+		t.next, t.put = func() time.Time { return v.next }, v.save
+	}
 	err = v.begin(ctx)
 	if err == nil {
 		err = v.resume(ctx)

@@ -55,12 +55,16 @@ var errNoTail = errors.New("nothing here reads streams back; leave the stage out
 type tailed struct {
 	tail   stream.Tail
 	closer io.Closer
-	read   func(stream.Entry) (ours bool, err error)
+	count  func(stream.Entry) (ours bool, err error)
 
 	open func() (stream.Tail, io.Closer, error)
 	// enough says whether all of the run is there that ever will be, when the
 	// stream was read to its tip then.
 	enough func(asked time.Time) bool
+	// next says when what was read is to be saved, which put does while nothing is
+	// read. nil: never.
+	next func() time.Time
+	put  func() error
 
 	mu     sync.Mutex
 	came   int   // entries of one poll that were ours
@@ -75,7 +79,7 @@ type tailed struct {
 
 // tailed opens the streams of the stage.
 func (w *waiting) tailed(ctx context.Context, v *verifier) (*tailed, error) {
-	t := &tailed{closer: io.NopCloser(nil), read: v.entries()}
+	t := &tailed{closer: io.NopCloser(nil), count: v.entries()}
 	if v.cfg.Tail == nil {
 		return t, errNoTail
 	}
@@ -104,18 +108,8 @@ func (t *tailed) poll(ctx context.Context) (news, error) {
 	if t.fail != nil || t.past != nil {
 		return news{asked: t.asked}, t.fail
 	}
-	n := news{asked: time.Now()}
 	t.came = 0
-	tip, err := t.tail.Read(ctx, func(e stream.Entry) error {
-		ours, err := t.read(e)
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.bytes += int64(len(e.Data))
-		if ours {
-			t.came++
-		}
-		return err
-	})
+	n, tip, err := t.read(ctx)
 	n.came = t.came
 	switch {
 	case errors.Is(err, stream.ErrAnother):
@@ -132,6 +126,40 @@ func (t *tailed) poll(ctx context.Context) (news, error) {
 		t.newest = tip.Newest
 	}
 	return n, nil
+}
+
+// errSave ends a Read so that what it has given is saved.
+var errSave = errors.New("what was read is to be saved")
+
+// read reads to the tips. A stream that takes hours is saved meanwhile.
+func (t *tailed) read(ctx context.Context) (n news, tip stream.Tip, err error) {
+	for {
+		within, stop := ctx, context.CancelFunc(func() {})
+		if t.next != nil {
+			within, stop = context.WithDeadlineCause(ctx, t.next(), errSave)
+		}
+		n.asked = time.Now()
+		tip, err = t.tail.Read(within, t.take)
+		saving := err != nil && ctx.Err() == nil && errors.Is(context.Cause(within), errSave)
+		stop()
+		if !saving || t.tail.Marks() == nil {
+			return n, tip, err
+		}
+		if err := t.put(); err != nil {
+			return n, tip, err
+		}
+	}
+}
+
+func (t *tailed) take(e stream.Entry) error {
+	ours, err := t.count(e)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bytes += int64(len(e.Data))
+	if ours {
+		t.came++
+	}
+	return err
 }
 
 // forget opens the streams again: a Tail gives each entry once.

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -198,4 +202,91 @@ func (o *other) Read(ctx context.Context, take func(stream.Entry) error) (stream
 		return stream.Tip{}, o.fault
 	}
 	return o.Tail.Read(ctx, take)
+}
+
+// slow is a stream that gives one entry a second.
+type slow struct {
+	data  []string
+	at    int
+	reads int
+	came  time.Time
+	given *[]int // how often each was given
+}
+
+func (s *slow) Read(ctx context.Context, take func(stream.Entry) error) (stream.Tip, error) {
+	s.reads++
+	for ; s.at < len(s.data); s.at++ {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return stream.Tip{}, context.Cause(ctx)
+		}
+		(*s.given)[s.at]++
+		if err := take(stream.Entry{Stream: "s", Shard: "1", Data: []byte(s.data[s.at]), Arrived: s.came}); err != nil {
+			return stream.Tip{}, err
+		}
+	}
+	return stream.Tip{Shards: 1}, nil
+}
+
+func (s *slow) Marks() []stream.Mark {
+	return []stream.Mark{{Stream: "s", Shards: []stream.ShardMark{{ID: "1", Last: strconv.Itoa(s.at)}}}}
+}
+
+func (s *slow) Resume(marks []stream.Mark) { s.at, _ = strconv.Atoi(marks[0].Shards[0].Last) }
+
+// What is read of a stream that takes long is saved meanwhile: a verify that is
+// killed loses what it has read since, and no more.
+func TestLongStreamIsSavedMeanwhile(t *testing.T) {
+	p := pushAcked(t, 3)
+	given := make([]int, len(p.rows))
+	var tail *slow
+	cfg := replay.VerifyConfig{
+		Dir: p.run, Stages: map[string]string{"stream": "s"}, Quiet: time.Second, Max: time.Hour,
+		Tail: func(context.Context, replay.Tailing) (stream.Tail, io.Closer, error) {
+			tail = &slow{data: p.rows, came: p.ended, given: &given}
+			return tail, io.NopCloser(nil), nil
+		},
+	}
+	state := filepath.Join(p.run, "verify", "stream.state")
+	var saved []byte
+	verify := func() *replay.Result {
+		var res *replay.Result
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(p.ended.Add(time.Minute)))
+			time.AfterFunc(100500*time.Millisecond, func() { saved, _ = os.ReadFile(state) })
+			var err error
+			if res, err = replay.Verify(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if rep := res.Report(); rep.Verdict != report.Pass || rep.Stages[0].Delivered != uint64(len(p.rows)) {
+			t.Fatalf("%s %q, %+v", rep.Verdict, rep.Reasons, rep.Stages[0])
+		}
+		return res
+	}
+	first := verify()
+	for i, n := range given {
+		if n != 1 {
+			t.Fatalf("entry %d was given %d times", i, n)
+		}
+	}
+	if tail.reads < 4 || len(saved) == 0 {
+		t.Fatalf("%d reads, %d bytes saved after 100 s of %d; want several, and some", tail.reads, len(saved), len(p.rows))
+	}
+	if err := os.WriteFile(state, saved, 0o600); err != nil { // as a kill leaves it
+		t.Fatal(err)
+	}
+	clear(given)
+	second := verify()
+	again := 0
+	for _, n := range given {
+		again += n
+	}
+	if want := len(p.rows) - 90; again < want-1 || again > want+1 {
+		t.Errorf("%d entries were read again, want %d", again, want)
+	}
+	if diff := cmp.Diff(told(first), told(second)); diff != "" {
+		t.Errorf("never killed (-), killed (+):\n%s", diff)
+	}
 }

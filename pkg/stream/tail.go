@@ -48,7 +48,8 @@ type Tail interface {
 	// Read gives take what came since the Read before, each entry once, and
 	// returns when it has been at the tip of every shard. A shard's entries come
 	// in order; take is called for several shards at once. An entry that take
-	// had an error for may be lost: a Tail whose Read failed is not used again.
+	// had an error for may be lost: a Tail whose Read failed is not used again, unless
+	// it ended because ctx did; then the next one goes on where it was.
 	// ErrTrimmed: some of what came is not kept any more.
 	Read(ctx context.Context, take func(Entry) error) (Tip, error)
 	// Marks says how far has been read, to the entry: also after a Read that ended with

@@ -26,6 +26,7 @@ type cursor struct {
 	read     time.Time // what arrived before has been read
 	ended    bool      // the shard is closed and read to its end
 	asked    time.Time // when the last answer was asked for
+	failing  time.Time // since when it has given nothing but errors; zero: it gives
 	free     time.Time // when it may be asked again
 	followed time.Time // beginning of the Read that follows it
 }

@@ -178,21 +178,24 @@ func (t *Tail) follow(ctx context.Context, s *cursor, began time.Time, take func
 
 // page reads once, with as many tries as it takes.
 func (t *Tail) page(ctx context.Context, s *cursor, take func(stream.Entry) error) (*sdk.GetRecordsOutput, error) {
-	began := time.Now()
 	for tries := 0; ; tries++ {
 		if err := pause(ctx, time.Until(s.free)); err != nil {
 			return nil, err
 		}
 		out, err := t.try(ctx, s, take)
 		if err == nil {
+			s.failing = time.Time{}
 			return out, nil
+		}
+		if s.failing.IsZero() {
+			s.failing = time.Now()
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case !passes(err):
 			return nil, err
-		case time.Since(began) > t.o.Patience:
+		case time.Since(s.failing) > t.o.Patience:
 			return nil, fmt.Errorf("shard %s gave nothing for %v; are there other consumers that take all it can give?: %w", s.id, t.o.Patience, t.c.reading(cause(err)))
 		}
 		s.free = time.Now().Add(s.backoff(err, tries))

@@ -127,7 +127,9 @@ func conserves(t *testing.T, rng *rand.Rand) {
 				t.Fatal(err)
 			}
 			stop()
-			tail = another(t, p, since, tail)
+			if rng.IntN(2) == 0 { // or this one itself
+				tail = another(t, p, since, tail)
+			}
 		case 5:
 			tail = another(t, p, since, tail)
 		case 0:
@@ -406,6 +408,25 @@ func TestTailErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A shard that gives nothing but errors ends the reading also where that is cut
+// into many Reads.
+func TestTailLosesItsPatienceOverManyReads(t *testing.T) {
+	tail := client(t, answers(t, canned(map[string]string{
+		"DescribeStreamSummary": `{"StreamDescriptionSummary":{"StreamName":"events"}}`, "ListShards": `{"Shards":[{"ShardId":"s"}]}`,
+		"GetShardIterator": `{"ShardIterator":"x"}`, "GetRecords": "!ProvisionedThroughputExceededException",
+	})).URL).Tail(time.Now(), kinesis.TailOptions{Share: math.Inf(1), Patience: 300 * time.Millisecond})
+	for range 20 {
+		ctx, stop := context.WithTimeout(t.Context(), 350*time.Millisecond)
+		_, err := tail.Read(ctx, newHaul().take)
+		stop()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			wantSentence(t, err, streamName)
+			return
+		}
+	}
+	t.Error("it goes on for ever")
 }
 
 // An error of who takes the entries ends the reading; so does the end of its context, at whatever wait.
