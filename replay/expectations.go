@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"kreplay/pkg/account"
 	"kreplay/pkg/expect"
@@ -34,7 +36,7 @@ func (j *Job) expectations(plan *generate.Plan) (*expectations, error) {
 // CheckQueries finds what is wrong with the scenario's queries, before anything
 // is sent: their SQL against empty tables, names, formulas. All faults come back
 // at once, as [scenario.Faults].
-func (j *Job) CheckQueries(ctx context.Context, open OpenEngine) (err error) {
+func (j *Job) CheckQueries(ctx context.Context, open OpenEngine) error {
 	if len(j.Scenario.Expect.Queries) == 0 {
 		return nil
 	}
@@ -46,16 +48,34 @@ func (j *Job) CheckQueries(ctx context.Context, open OpenEngine) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, err := open(ctx, "")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
-	faults, err := expect.Check(ctx, engine, e.tables, e.planned, e.asked)
-	if err != nil {
-		return err
+	of := j.asked()
+	var faults []expect.Fault
+	for _, stage := range slices.Compact(slices.Sorted(slices.Values(of))) {
+		more, err := e.check(ctx, open, stage, of)
+		if err != nil {
+			return err
+		}
+		faults = append(faults, more...)
 	}
 	return expect.Places(faults, j.Scenario.Expect.Queries).Err()
+}
+
+// check checks what is asked of one stage.
+func (e *expectations) check(ctx context.Context, open OpenEngine, stage string, of []string) (faults []expect.Fault, err error) {
+	engine, err := open(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	faults, err = expect.Check(ctx, engine, e.tables, e.planned, e.of(stage, of))
+	for i := range faults {
+		for k, q := range e.asked {
+			if f := &faults[i]; f.Part == expect.InSQL && of[k] != stage && strings.Contains(strings.ToLower(f.Msg), " name "+strings.ToLower(q.Name)+" ") {
+				f.Msg += fmt.Sprintf("; the query %s is asked of %s and this one of %s: a query sees those of its own stage", q.Name, of[k], stage)
+			}
+		}
+	}
+	return faults, err
 }
 
 // A Wanted is what a query must give, before anything is sent.
@@ -82,6 +102,8 @@ func (j *Job) Wants(plan *generate.Plan) ([]Wanted, error) {
 // checked without anyone asking.
 type Finding struct {
 	expect.Finding
+	Stage     string // whose rows it is about
+	Asked     bool   // by the scenario
 	Explained *Explained
 }
 
@@ -89,26 +111,33 @@ type Finding struct {
 // explains. What it does not explain is a finding of its own.
 type Explained struct{ Missing, Duplicates, Mutated, Unexplained int64 }
 
-// inquiry judges a job's expectations over the rows of one stage.
+// inquiry judges the expectations that are about the rows of one stage.
 type inquiry struct {
-	*expectations
-	plan   *generate.Plan
-	engine expect.Engine
-	loader expect.Loader
-	notes  []string
+	*expectations // those asked of the stage only
+	stage         string
+	counts        bool // what is checked without anyone asking is judged too
+	plan          *generate.Plan
+	engine        expect.Engine
+	loader        expect.Loader
+	notes         []string
 }
 
 // inquire opens the engine in dir and makes the tables that feed fills.
-func inquire(ctx context.Context, res *Result, open OpenEngine, dir string) (*inquiry, error) {
+func inquire(ctx context.Context, res *Result, stage string, open OpenEngine, dir string) (*inquiry, error) {
 	e, err := res.Job.expectations(res.Plan)
 	if err != nil {
 		return nil, err
 	}
-	q := &inquiry{expectations: e, plan: res.Plan}
+	e.asked = e.of(stage, res.asked.of)
+	q := &inquiry{expectations: e, stage: stage, counts: stage == res.asked.usual, plan: res.Plan}
 	if q.engine, err = open(ctx, dir); err != nil {
 		return nil, err
 	}
-	if q.loader, err = q.engine.Load(ctx, expect.Delivered, e.tables); err != nil {
+	tables := slices.Clone(e.tables)
+	for i, said := 0, res.Job.stage(stage); i < len(tables); i++ {
+		tables[i].Cells = said.CSV && said.Payload == ""
+	}
+	if q.loader, err = q.engine.Load(ctx, expect.Delivered, tables); err != nil {
 		return nil, errors.Join(err, q.engine.Close())
 	}
 	return q, nil
@@ -126,21 +155,28 @@ func (q *inquiry) judge(ctx context.Context, tally account.Tally) ([]Finding, er
 		return nil, err
 	}
 	for _, m := range misfits {
-		q.notes = append(q.notes, fmt.Sprintf("%s.%s: %d values did not fit and are NULL in SQL, such as %s: %s", m.LogType, m.Column, m.Count, m.Example, m.Reason))
+		where, became := m.LogType+"."+m.Column, "are NULL"
+		if m.Column == "" { // of the row as a whole
+			where, became = m.LogType, "are not there"
+		}
+		q.notes = append(q.notes, fmt.Sprintf("%s: %s: %d values did not fit and %s in SQL, such as %s: %s", q.stage, where, m.Count, became, m.Example, m.Reason))
 	}
 	if expect.NeedOracle(q.asked) {
 		if err := q.loadExpected(ctx); err != nil {
 			return nil, err
 		}
 	}
-	counts := q.planned.Automatic(q.tables)
+	var counts []expect.Expectation
+	if q.counts {
+		counts = q.planned.Automatic(q.tables)
+	}
 	judged, err := expect.Judge(ctx, q.engine, q.planned, append(q.asked, counts...))
 	if err != nil {
 		return nil, err
 	}
 	findings := make([]Finding, len(judged))
 	for i, f := range judged {
-		findings[i].Finding = f
+		findings[i] = Finding{Finding: f, Stage: q.stage, Asked: i < len(q.asked)}
 	}
 	for _, l := range tally.LogTypes {
 		for i := range findings[len(q.asked):] {
@@ -190,78 +226,5 @@ func (f *Finding) explain(l account.LogType) {
 	f.Verdict, f.Reason = expect.Pass, ""
 	if e.Unexplained != 0 {
 		f.Verdict, f.Reason = expect.Fail, fmt.Sprintf("off by %d rows that the account of the stage does not explain", e.Unexplained)
-	}
-}
-
-// judgedStage is the stage whose rows are the tables of expectations.
-const judgedStage = "raw"
-
-// inquire makes the tables of the stage whose rows expectations are about, in
-// place of those of before.
-func (v *verifier) inquire(ctx context.Context) error {
-	if v.stage.Name != judgedStage {
-		return nil
-	}
-	if err := v.dismiss(); err != nil {
-		return err
-	}
-	var open OpenEngine
-	if v.cfg.Engine != nil {
-		open = v.cfg.Engine(v.res.Job)
-	}
-	switch n := len(v.res.Ledger.absent); {
-	case open == nil:
-		v.res.Unjudged = "no SQL engine was asked"
-		return nil
-	case n > 0:
-		v.res.Unjudged = fmt.Sprintf("%d of %d workers are absent, and they are about the whole run", n, len(v.res.Ledger.Workers))
-		return nil
-	}
-	var err error
-	v.res.Unjudged = ""
-	v.ask, err = inquire(ctx, v.res, open, v.cfg.Dir)
-	return err
-}
-
-// dismiss gives up what was asked.
-func (v *verifier) dismiss() error {
-	if v.ask == nil {
-		return nil
-	}
-	q := v.ask
-	v.ask = nil
-	return q.engine.Close()
-}
-
-// judge judges expectations over the stage's rows, if they are about them.
-func (v *verifier) judge(ctx context.Context) (err error) {
-	switch {
-	case v.ask == nil:
-		return nil
-	case v.unread():
-		v.res.Unjudged = "the stage could not be read"
-		return nil
-	}
-	if v.res.Findings, err = v.ask.judge(ctx, v.stage.Tally); err != nil {
-		return err
-	}
-	v.res.Notes = append(v.res.Notes, v.ask.notes...)
-	v.doubt()
-	return nil
-}
-
-// doubt takes back failures that rows which are not there yet, or never were
-// sent, may have made: law 5.
-func (v *verifier) doubt() {
-	t := v.stage.Tally
-	absent := t.InFlight + t.Undecided + t.Absent
-	if absent == 0 {
-		return
-	}
-	for i := range v.res.Findings {
-		if f := &v.res.Findings[i]; f.Verdict == expect.Fail {
-			f.Verdict = expect.Inconclusive
-			f.Reason += fmt.Sprintf("; but %d records are in flight, undecided or were never stored", absent)
-		}
 	}
 }

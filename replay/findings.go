@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/zeebo/xxh3"
+
 	"kreplay/pkg/account"
 )
 
@@ -19,17 +21,22 @@ import (
 type findings struct {
 	mu      sync.Mutex
 	file    *os.File
+	sum     *xxh3.Hasher // of all of them
 	buf     *bufio.Writer
 	private bool // another verify has the run's
 }
 
-// findingsDir is where they are, below the run directory.
-const findingsDir = "verify"
+// findingsDir is where they are, below the run directory, beside the stage's state.
+const (
+	findingsDir = "verify"
+	foundSuffix = ".found"
+	stateSuffix = ".state"
+)
 
 // newFindings opens the findings of a stage, with what an earlier verify left in
 // them. Where another one is at work on them they are others, which go with close.
 func newFindings(dir, stage string) (*findings, error) {
-	path := filepath.Join(dir, findingsDir, stage+".found")
+	path := filepath.Join(dir, findingsDir, stage+foundSuffix)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
@@ -38,13 +45,13 @@ func newFindings(dir, stage string) (*findings, error) {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
 	if lock(f) {
-		return &findings{file: f, buf: bufio.NewWriter(f)}, nil
+		return &findings{file: f, buf: bufio.NewWriter(f), sum: xxh3.New()}, nil
 	}
 	_ = f.Close()
 	if f, err = os.CreateTemp(filepath.Dir(path), ".tmp-found-"); err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
-	return &findings{file: f, buf: bufio.NewWriter(f), private: true}, nil
+	return &findings{file: f, buf: bufio.NewWriter(f), sum: xxh3.New(), private: true}, nil
 }
 
 func (f *findings) add(d account.Difference) error {
@@ -54,7 +61,9 @@ func (f *findings) add(d account.Difference) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, err = f.buf.Write(append(text, '\n'))
+	text = append(text, '\n')
+	_, _ = f.sum.Write(text) // a hash does not fail
+	_, err = f.buf.Write(text)
 	return err
 }
 
@@ -87,30 +96,31 @@ func (f *findings) clear() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.buf.Reset(f.file)
+	f.sum.Reset()
 	_, err := f.file.Seek(0, io.SeekStart)
 	return errors.Join(err, f.file.Truncate(0))
 }
 
-// sync brings them to the disk, and returns how many bytes they are.
-func (f *findings) sync() (int64, error) {
+// sync brings them to the disk, and returns how many bytes they are, and their sum.
+func (f *findings) sync() (size int64, sum uint64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := errors.Join(f.buf.Flush(), f.file.Sync()); err != nil {
-		return 0, fmt.Errorf("replay: %w", err)
+		return 0, 0, fmt.Errorf("replay: %w", err)
 	}
-	return f.file.Seek(0, io.SeekCurrent)
+	size, err = f.file.Seek(0, io.SeekCurrent)
+	return size, f.sum.Sum64(), err
 }
 
-// keep drops all behind so many bytes.
-func (f *findings) keep(size int64) error {
-	info, err := f.file.Stat()
-	if err != nil {
+// keep drops all behind so many bytes, which have to have that sum.
+func (f *findings) keep(size int64, sum uint64) error {
+	f.sum.Reset()
+	if n, err := io.Copy(f.sum, io.NewSectionReader(f.file, 0, max(size, 0))); err != nil {
 		return fmt.Errorf("replay: %w", err)
+	} else if n != size || f.sum.Sum64() != sum {
+		return fmt.Errorf("%w: the first %d bytes of %s are not those that belong to it", errUnfit, size, f.file.Name())
 	}
-	if size < 0 || info.Size() < size {
-		return fmt.Errorf("%w: %s has %d bytes, not the %d that belong to it", errUnfit, f.file.Name(), info.Size(), size)
-	}
-	_, err = f.file.Seek(size, io.SeekStart)
+	_, err := f.file.Seek(size, io.SeekStart)
 	return errors.Join(err, f.file.Truncate(size))
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"kreplay/pkg/generate"
 	"kreplay/pkg/object"
+	"kreplay/pkg/object/dir"
 	"kreplay/pkg/record"
 	"kreplay/pkg/report"
 	"kreplay/replay"
@@ -41,7 +42,8 @@ func (d *delivering) Put(_ context.Context, recs []record.Record) ([]record.Outc
 
 // follow pushes 20 users' records in two minutes and verifies the run from its
 // tenth second on.
-func follow(ctx context.Context, t *testing.T, interrupt func(run string)) (res *replay.Result, seen []replay.Progress, pushed time.Time, err error) {
+// With a copy the verify is one of that, brought up to date as it grows.
+func follow(ctx context.Context, t *testing.T, there object.Store, interrupt func(run string)) (res *replay.Result, seen []replay.Progress, pushed time.Time, err error) {
 	lake := &scripted{}
 	sink := &delivering{lake: lake}
 	run := filepath.Join(t.TempDir(), "run")
@@ -51,7 +53,9 @@ func follow(ctx context.Context, t *testing.T, interrupt func(run string)) (res 
 	pushing, stop := context.WithCancel(ctx)
 	defer stop()
 	wg.Go(func() {
-		if _, err := replay.Push(pushing, job, pushConfig(run, sink, "lake")); err != nil && ctx.Err() == nil {
+		cfg := pushConfig(run, sink, "lake")
+		cfg.Mirror = there
+		if _, err := replay.Push(pushing, job, cfg); err != nil && ctx.Err() == nil {
 			t.Error(err)
 		}
 		pushed = time.Now()
@@ -60,8 +64,17 @@ func follow(ctx context.Context, t *testing.T, interrupt func(run string)) (res 
 	if interrupt != nil {
 		interrupt(run)
 	}
+	var refresh func(context.Context) error
+	if there != nil {
+		run = t.TempDir()
+		c := replay.CopyTo(run, there)
+		refresh = c.Update
+		if err := refresh(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
 	res, err = replay.Verify(ctx, replay.VerifyConfig{
-		Dir: run, Quiet: 15 * time.Second, Max: time.Minute, Follow: true, Observe: func(p replay.Progress) { seen = append(seen, p) },
+		Dir: run, Copy: there != nil, Refresh: refresh, Quiet: 15 * time.Second, Max: time.Minute, Follow: true, Observe: func(p replay.Progress) { seen = append(seen, p) },
 		Open: func(context.Context, string) (object.Store, io.Closer, error) { return lake, io.NopCloser(nil), nil },
 	})
 	return res, seen, pushed, err
@@ -70,28 +83,76 @@ func follow(ctx context.Context, t *testing.T, interrupt func(run string)) (res 
 // While a push goes on its stages are seen to fill; the verdict comes when it has
 // ended and they have settled, and not before.
 func TestFollowWatchesThePush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { followed(t, nil) })
+}
+
+// The same of a copy, which lags behind the push.
+func TestFollowWatchesTheCopy(t *testing.T) {
+	store, err := dir.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	synctest.Test(t, func(t *testing.T) { followed(t, store) })
+}
+
+func followed(t *testing.T, there object.Store) {
+	t.Helper()
+	res, seen, pushed, err := follow(t.Context(), t, there, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep := res.Report()
+	if quiet := time.Since(pushed); rep.Verdict != report.Pass || quiet < 15*time.Second || quiet > 40*time.Second {
+		t.Errorf("%s %q, %v after the push; want pass after 15 s at least", rep.Verdict, rep.Reasons, quiet)
+	}
+	last, grown := uint64(0), 0
+	for _, p := range seen {
+		raw := p.Stages[0]
+		if raw.Name != "raw" || raw.Planned != 800 || raw.Delivered < last {
+			t.Fatalf("%+v after %d were delivered", raw, last)
+		}
+		if raw.Delivered > last {
+			grown++
+		}
+		last = raw.Delivered
+	}
+	if grown < 20 || last != 800 || !seen[len(seen)-1].Stages[0].Settled {
+		t.Errorf("grown %d times to %d, want it many times, to 800, and settled: %+v", grown, last, seen[len(seen)-1])
+	}
+	if res.Stats == nil {
+		t.Error("what the push measured was not waited for")
+	}
+}
+
+// What a push measured comes into its copy behind the end of its ledger, and is
+// waited for: a verdict knows how late the push was.
+func TestFollowWaitsForWhatThePushMeasured(t *testing.T) {
+	p := pushAcked(t, 2)
+	stats := filepath.Join(p.run, replay.StatsFile)
+	if err := os.Rename(stats, stats+".later"); err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
-		res, seen, pushed, err := follow(t.Context(), t, nil)
+		time.Sleep(time.Until(p.ended.Add(time.Second)))
+		asked := 0
+		res, err := replay.Verify(t.Context(), replay.VerifyConfig{
+			Dir: p.run, Copy: true, Follow: true, Quiet: time.Second, Max: time.Minute,
+			Refresh: func(context.Context) error {
+				if asked++; asked == 3 {
+					return os.Rename(stats+".later", stats)
+				}
+				return nil
+			},
+			Open: func(context.Context, string) (object.Store, io.Closer, error) {
+				return &scripted{}, io.NopCloser(nil), nil
+			},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		rep := res.Report()
-		if quiet := time.Since(pushed); rep.Verdict != report.Pass || quiet < 15*time.Second || quiet > 40*time.Second {
-			t.Errorf("%s %q, %v after the push; want pass after 15 s at least", rep.Verdict, rep.Reasons, quiet)
-		}
-		last, grown := uint64(0), 0
-		for _, p := range seen {
-			raw := p.Stages[0]
-			if raw.Name != "raw" || raw.Planned != 800 || raw.Delivered < last {
-				t.Fatalf("%+v after %d were delivered", raw, last)
-			}
-			if raw.Delivered > last {
-				grown++
-			}
-			last = raw.Delivered
-		}
-		if grown < 20 || last != 800 || !seen[len(seen)-1].Stages[0].Settled {
-			t.Errorf("grown %d times to %d, want it many times, to 800, and settled: %+v", grown, last, seen[len(seen)-1])
+		if res.Stats == nil {
+			t.Error("what the push measured was not waited for")
 		}
 	})
 }
@@ -101,7 +162,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		why := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		_, _, _, err := follow(ctx, t, func(string) { time.AfterFunc(20*time.Second, func() { cancel(why) }) })
+		_, _, _, err := follow(ctx, t, nil, func(string) { time.AfterFunc(20*time.Second, func() { cancel(why) }) })
 		if !errors.Is(err, why) {
 			t.Errorf("%v, want %v", err, why)
 		}

@@ -20,6 +20,69 @@ import (
 	"kreplay/pkg/object/dir"
 )
 
+// However a ledger grows and whenever its copy is fetched, what was fetched is what
+// the copy holds: also where a part was sent again and had become longer.
+func TestCopyIsBroughtUpToDate(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		store, here, again := openStore(t), t.TempDir(), t.TempDir()
+		put := func(key string, text []byte) {
+			if err := put(t.Context(), store, key, bytes.NewReader(text)); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		whole, part := map[string][]byte{}, map[string]int64{}
+		put(ledger.ManifestFile, []byte("{}"))
+		c := CopyTo(here, store)
+		segment := 1
+		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
+			name := ledger.SegmentFile(segment)
+			switch rapid.IntRange(0, 4).Draw(rt, "step") {
+			case 0: // a part more
+				part[name] = int64(len(whole[name]))
+				fallthrough
+			case 1: // the last one again, longer
+				whole[name] = append(whole[name], rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(rt, "bytes")...)
+				put(partKey(name, part[name]), whole[name][part[name]:])
+			case 2:
+				if len(whole[name]) > 0 {
+					segment++
+				}
+			case 3:
+				put(StatsFile, rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(rt, "stats"))
+			case 4:
+				if err := c.Update(t.Context()); err != nil {
+					rt.Fatal(err)
+				}
+			}
+		}
+		if err := errors.Join(c.Update(t.Context()), Fetch(t.Context(), store, again)); err != nil {
+			rt.Fatal(err)
+		}
+		for name, want := range whole {
+			for _, dir := range []string{here, again} {
+				if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(got, want) {
+					rt.Fatalf("%s: got %q, %v, want %q", name, got, err, want)
+				}
+			}
+		}
+		x, errX := os.ReadFile(filepath.Join(here, StatsFile))
+		y, errY := os.ReadFile(filepath.Join(again, StatsFile))
+		if !bytes.Equal(x, y) || (errX == nil) != (errY == nil) {
+			rt.Fatalf("%s: got %q, %v, want %q, %v", StatsFile, x, errX, y, errY)
+		}
+	})
+}
+
+func openStore(t *testing.T) *dir.Store {
+	t.Helper()
+	store, err := dir.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
 // However a ledger grows, its parts follow each other and make all of it; leave
 // one out or take one of another length, and it is noticed.
 func TestPartsFollowEachOther(t *testing.T) {

@@ -28,8 +28,13 @@ func (r *Result) verdict() (report.Verdict, []string) {
 		slow, undecided := r.lagVerdict(s)
 		failed, doubts = append(failed, slow...), append(doubts, undecided...)
 	}
+	several := r.severalAsked()
 	for _, f := range r.Findings {
-		text := fmt.Sprintf("expectation %s: want %s, got %s: %s", f.Name, f.Want, f.Got, f.Reason)
+		name := f.Name
+		if several {
+			name = f.Stage + " " + name
+		}
+		text := fmt.Sprintf("expectation %s: want %s, got %s: %s", name, f.Want, f.Got, f.Reason)
 		switch f.Verdict {
 		case expect.Pass:
 		case expect.Fail:
@@ -38,8 +43,8 @@ func (r *Result) verdict() (report.Verdict, []string) {
 			doubts = append(doubts, text)
 		}
 	}
-	if n := len(r.Job.Scenario.Expect.Queries); n > 0 && r.Unjudged != "" {
-		doubts = append(doubts, fmt.Sprintf("%d expectations were not judged: %s", n, r.Unjudged))
+	for _, u := range r.Unjudged {
+		doubts = append(doubts, fmt.Sprintf("%d expectations of %s were not judged: %s", u.Queries, u.Stage, u.Why))
 	}
 	if err := r.Ledger.Check(); err != nil {
 		doubts = append(doubts, err.Error())
@@ -54,6 +59,18 @@ func (r *Result) verdict() (report.Verdict, []string) {
 	default:
 		return report.Pass, nil
 	}
+}
+
+// severalAsked says whether there is more than one stage that expectations may be
+// about: then theirs is shown.
+func (r *Result) severalAsked() bool {
+	n := 0
+	for _, s := range r.Stages {
+		if s.Name == rawStage || s.Name == tableStage {
+			n++
+		}
+	}
+	return n > 1
 }
 
 func (r *Result) failures(s Stage, allowed scenario.Delivery) (list []string) {
@@ -144,11 +161,12 @@ func (r *Result) Report() report.Report {
 		rep.Stages[len(rep.Stages)-1].Changes = r.changes(s)
 		r.addLag(&rep.Stages[len(rep.Stages)-1], s.Lag, s.Listed)
 	}
+	rep.Several = r.severalAsked()
 	rep.Notes = slices.Concat(r.Notes, r.unknown(), r.Stats.notes(), r.clockNotes(), r.heat())
-	for i, f := range r.Findings {
+	for _, f := range r.Findings {
 		e := report.Expectation{
-			Name: f.Name, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,
-			Verdict: report.Verdict(f.Verdict), Seconds: f.Seconds, Reason: f.Reason, Asked: i < len(r.Job.Scenario.Expect.Queries),
+			Name: f.Name, Stage: f.Stage, Owner: f.Owner, SQL: f.SQL, Want: f.Want, Got: f.Got, Tolerance: f.Tolerance,
+			Verdict: report.Verdict(f.Verdict), Seconds: f.Seconds, Reason: f.Reason, Asked: f.Asked,
 		}
 		if x := f.Explained; x != nil {
 			e.Explained = &report.Explained{Missing: x.Missing, Duplicates: x.Duplicates, Mutated: x.Mutated, Unexplained: x.Unexplained}

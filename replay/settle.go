@@ -36,6 +36,8 @@ const (
 	pollEvery = 10 * time.Second
 	// followEvery is that while somebody looks on.
 	followEvery = 2 * time.Second
+	// copyLag is how long the copy of a ledger may stand still while the push goes on.
+	copyLag = 6 * mirrorEvery
 	// mostBegun is how often an account is begun in all when its objects are
 	// replaced after the time to wait has passed.
 	mostBegun = 3
@@ -103,12 +105,7 @@ func (w *waiting) conclude(ctx context.Context) error {
 			v.stage.Listed = o.listings()
 		}
 	}
-	for _, v := range w.stages {
-		if err := v.judge(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.judge(ctx)
 }
 
 // account judges the stages. Before anything is held against the pipeline they
@@ -146,7 +143,7 @@ func (w *waiting) wait(ctx context.Context) error {
 	stop := watch(ctx, w.cfg.Observe, func() Progress { return w.progress(PhaseSettle) })
 	defer stop()
 	for {
-		if err := w.follow(); err != nil {
+		if err := w.follow(ctx); err != nil {
 			return err
 		}
 		if err := w.poll(ctx); err != nil {
@@ -173,20 +170,28 @@ func (w *waiting) every() time.Duration {
 }
 
 // follow reads the ledger of a push that goes on. The time to wait begins when it
-// has ended.
-func (w *waiting) follow() error {
-	now := time.Now()
-	if w.over || now.Before(w.reread) {
+// has ended: its ledger has, and what it measured is there, which comes behind that.
+func (w *waiting) follow(ctx context.Context) error {
+	began := time.Now()
+	if w.over || began.Before(w.reread) {
 		return nil
+	}
+	still, least := w.quiet, time.Duration(0)
+	if w.cfg.Refresh != nil {
+		if err := w.cfg.Refresh(ctx); err != nil {
+			return err
+		}
+		still, least = max(still, copyLag), mirrorEvery
 	}
 	if err := w.res.reread(w.cfg.Runs, w.cfg.Copy); err != nil {
 		return err
 	}
-	w.reread = now.Add(10 * time.Since(now))
+	now := time.Now()
+	w.reread = now.Add(max(10*now.Sub(began), least))
 	_, most := patience(w.cfg, w.res)
 	w.deadline = now.Add(most)
 	l := w.res.Ledger
-	w.over = l.Clean && len(l.absent) == 0 || now.Sub(l.Ended) >= w.quiet
+	w.over = l.Clean && len(l.absent) == 0 && w.res.Stats != nil || now.Sub(l.Ended) >= still
 	return nil
 }
 

@@ -26,6 +26,16 @@ type source interface {
 	// widen makes the polls look for rows also where none belong; false: there is
 	// no such place, or they do already.
 	widen() bool
+	// kept says whether the next verify can go on from what was read.
+	kept() bool
+	// fill puts into a state what it says of the source, and goOn takes it from there;
+	// save writes what comes behind it, and restore reads that. goOn is called last.
+	fill(s *state)
+	save(w io.Writer) error
+	restore(r io.Reader) error
+	goOn(s state) error
+	// restored says what is not read again.
+	restored() string
 	io.Closer
 }
 
@@ -53,10 +63,10 @@ type objects struct {
 	// whether the run has come.
 	read func(context.Context, object.Info) (ours bool, err error)
 
-	// due, if set, says now and then that what was read is to be saved, which save
+	// due, if set, says now and then that what was read is to be saved, which put
 	// does while nothing is read.
-	due  func() bool
-	save func() error
+	due func() bool
+	put func() error
 
 	looks  *lookout // may be another's, too
 	seen   lake.Seen
@@ -153,7 +163,7 @@ func (o *objects) saveUnless(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return o.save()
+	return o.put()
 }
 
 // readGrace is how long the objects that are being read have to end when they are
@@ -230,6 +240,26 @@ func (o *objects) widen() bool {
 	narrow := o.window != nil && !o.wide
 	o.wide = true
 	return narrow
+}
+
+func (o *objects) kept() bool { return !o.torn }
+
+func (o *objects) fill(s *state) {
+	s.Wide, s.Newest, s.Listed = o.window == nil || o.wide, o.newest, o.listings()
+}
+
+func (o *objects) save(w io.Writer) error { return o.seen.Save(w) }
+
+func (o *objects) restore(r io.Reader) error { return o.seen.Restore(r) }
+
+func (o *objects) goOn(s state) error {
+	o.wide, o.newest = s.Wide && o.window != nil, s.Newest
+	o.looks.add(s.Listed)
+	return nil
+}
+
+func (o *objects) restored() string {
+	return fmt.Sprintf("%d objects that an earlier verify had read were not read again; --afresh reads them", o.seen.Len())
 }
 
 func (o *objects) Close() error { return o.closer.Close() }

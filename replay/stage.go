@@ -35,8 +35,10 @@ type verifier struct {
 	place *partition           // nil: anywhere
 	found *findings
 
-	readers sync.Pool // of *reader
-	ask     *inquiry  // nil: nobody asks this stage
+	readers  sync.Pool // of *reader
+	ask      *inquiry  // nil: nobody asks this stage
+	kept     bool      // what was read is kept for the next verify
+	unjudged string    // why what is asked of it was not judged; empty: it was
 
 	// What was read so far, and since begin. Of an error stage it is errs and
 	// rejects, of any other one acc and away.
@@ -52,6 +54,7 @@ type verifier struct {
 	late  lateness // what came after the stage had been judged
 	notes []string // what people should know of how it was read
 
+	past            bool
 	folders, listed int // before all of the stage was listed: folders and objects
 
 	soFar   soFar // what follows is for progress
@@ -78,7 +81,7 @@ type lateness struct {
 
 // open opens a stage; one that cannot be opened is the stage's error.
 func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
-	v := &verifier{cfg: w.cfg, res: w.res, stage: Stage{Name: name, Path: w.paths[name]}, rules: w.res.rules(name)}
+	v := &verifier{cfg: w.cfg, kept: w.keep, res: w.res, stage: Stage{Name: name, Path: w.paths[name]}, rules: w.res.rules(name)}
 	v.readers.New = func() any { return new(reader) }
 	if w.res.Job.stage(name).Payload == "" && name != errorStage {
 		v.quick = generate.NewRecogniser(v.rules)
@@ -86,7 +89,7 @@ func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 	v.place = w.res.place(name)
 	v.stage.Partitioned = v.place != nil
 	if name == streamStage {
-		v.source, v.stage.Err = v.tailed(ctx)
+		v.source, v.stage.Err = w.tailed(ctx, v)
 	} else {
 		v.source, v.stage.Err = w.objects(ctx, v)
 	}
@@ -94,9 +97,12 @@ func (w *waiting) open(ctx context.Context, name string) (*verifier, error) {
 	if v.found, err = newFindings(w.cfg.Dir, name); err != nil {
 		return nil, errors.Join(err, v.source.Close())
 	}
+	if t, ok := v.source.(*tailed); ok && v.kept && !v.found.private {
+		t.next, t.put = func() time.Time { return v.next }, v.save
+	}
 	err = v.begin(ctx)
 	if err == nil {
-		err = v.resume(ctx, w.keep)
+		err = v.resume(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, v.close())
@@ -119,7 +125,7 @@ func (w *waiting) objects(ctx context.Context, v *verifier) (*objects, error) {
 		o.window = func(now time.Time) []string { return v.place.prefixes(w.res.Ledger.Manifest.Started, now) }
 	}
 	if w.keep {
-		o.save, o.due = v.save, v.due
+		o.put, o.due = v.save, v.due
 	}
 	return o, err
 }
@@ -185,6 +191,20 @@ func (v *verifier) poll(ctx context.Context) error {
 		v.stage.Objects, v.stage.Bytes, v.stage.Older, v.stage.Folders = s.there.objects, s.there.bytes, s.there.older, s.there.folders
 	case *tailed:
 		v.stage.Objects, v.stage.Bytes = s.shards, s.bytes
+		return v.polled(s)
+	}
+	return nil
+}
+
+// polled saves what was read of the stream, now and then, and says once that an
+// earlier verify had read all of the run that it held.
+func (v *verifier) polled(t *tailed) error {
+	switch {
+	case t.past != nil && !v.past:
+		v.past = true
+		v.note("all that it ever held of the run had been read by %s; since then nothing was read: %v", t.asked.UTC().Format(time.RFC3339), t.past)
+	case v.kept && t.kept() && !v.unread() && v.news.changed == "" && v.due():
+		return v.save()
 	}
 	return nil
 }

@@ -40,17 +40,19 @@ type state struct {
 	Settings string    `json:"settings"` // what decides how rows are read and compared
 	Since    time.Time `json:"since"`
 
-	Wide   bool         `json:"wide"` // all of the stage was listed
-	Newest time.Time    `json:"newest"`
-	Found  int64        `json:"found"`
-	Away   uint64       `json:"away"`
-	Others ForeignSpans `json:"others"`
-	Errors errorFound   `json:"errors"`
-	SoFar  SoFar        `json:"so_far"`
-	Bytes  int64        `json:"bytes"`
-	Listed Listings     `json:"listed"`
+	Wide     bool         `json:"wide"` // all of the stage was listed
+	Newest   time.Time    `json:"newest"`
+	Found    int64        `json:"found"`
+	FoundSum uint64       `json:"found_sum"`
+	Away     uint64       `json:"away"`
+	Others   ForeignSpans `json:"others"`
+	Errors   errorFound   `json:"errors"`
+	SoFar    SoFar        `json:"so_far"`
+	Bytes    int64        `json:"bytes"`
+	Listed   Listings     `json:"listed"`
 
 	Causes *generate.Causes `json:"causes"`
+	Tail   *tailMark        `json:"tail,omitempty"` // of the stage stream
 }
 
 // stamp is the state of a stage of which nothing was read.
@@ -63,23 +65,19 @@ func (v *verifier) stamp() state {
 }
 
 func (v *verifier) statePath() string {
-	return filepath.Join(v.cfg.Dir, findingsDir, v.stage.Name+".state")
+	return filepath.Join(v.cfg.Dir, findingsDir, v.stage.Name+stateSuffix)
 }
 
 // save writes the state as a whole. Nothing is read meanwhile.
 func (v *verifier) save() error {
 	began := time.Now()
 	defer func() { v.next = time.Now().Add(max(saveEvery, 20*time.Since(began))) }()
-	o, ok := v.source.(*objects)
-	if !ok {
-		return nil
-	}
 	s := v.stamp()
-	s.Wide, s.Newest, s.Away, s.Errors, s.SoFar, s.Bytes = o.window == nil || o.wide, o.newest, v.away.Load(), v.errs.load(), v.soFar.load(), v.bytes.Load()
+	v.source.fill(&s)
+	s.Away, s.Errors, s.SoFar, s.Bytes, s.Causes = v.away.Load(), v.errs.load(), v.soFar.load(), v.bytes.Load(), v.cause
 	s.Others = v.others.load()
-	s.Causes, s.Listed = v.cause, o.listings()
 	var err error
-	if s.Found, err = v.found.sync(); err != nil {
+	if s.Found, s.FoundSum, err = v.found.sync(); err != nil {
 		return err
 	}
 	path := v.statePath()
@@ -93,7 +91,7 @@ func (v *verifier) save() error {
 		_, err = fmt.Fprintf(buf, "%s %016x\n", text, xxh3.Hash(text))
 	}
 	if err == nil {
-		err = o.seen.Save(buf)
+		err = v.source.save(buf)
 	}
 	if err == nil && v.stage.Name == errorStage {
 		err = v.rejects.Save(buf)
@@ -120,35 +118,34 @@ var errUnfit = errors.New("its account was started afresh")
 
 // resume goes on from what an earlier verify has left, unless nothing is kept. A
 // state that does not fit is no error; the note says why.
-func (v *verifier) resume(ctx context.Context, keep bool) error {
-	o, ok := v.source.(*objects)
+func (v *verifier) resume(ctx context.Context) error {
 	v.next = time.Now().Add(saveEvery)
-	if !ok || !keep || v.cfg.Afresh || v.unread() {
+	if !v.kept || v.cfg.Afresh || v.unread() {
 		return v.clear()
 	}
 	if v.found.private {
 		v.note("another verify of the run is at work: what it has read is not used, and nothing is kept for the next one")
 		return nil
 	}
-	if v.ask != nil && len(v.res.Job.Scenario.Expect.Queries) > 0 { // their rows were not kept
+	if v.ask != nil && v.res.asked.queries(v.stage.Name) > 0 { // their rows were not kept
 		return v.clear()
 	}
-	n, err := v.load(o)
+	err := v.load()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return v.clear()
 	case errors.Is(err, errUnfit), errors.Is(err, account.ErrState), errors.Is(err, lake.ErrSeen):
 		v.note("what an earlier verify had read is not used: %v", err)
-		o.forget()
+		v.source.forget()
 		return v.begin(ctx)
 	case err != nil:
 		return err
 	}
-	v.note("%d objects that an earlier verify had read were not read again; --afresh reads them", n)
+	v.note("%s", v.source.restored())
 	if v.ask == nil {
 		return nil
 	}
-	v.res.Unjudged = "rows that an earlier verify had read were not read again"
+	v.unjudged = "rows that an earlier verify had read were not read again"
 	return v.dismiss()
 }
 
@@ -157,18 +154,17 @@ func (v *verifier) due() bool { return !v.found.private && !time.Now().Before(v.
 
 // leave saves the account for the next verify.
 func (v *verifier) leave() error {
-	o, ok := v.source.(*objects)
-	if !ok || o.save == nil || o.torn || v.unread() || v.found.private {
+	if !v.kept || v.unread() || v.found.private || !v.source.kept() {
 		return nil
 	}
 	return v.save()
 }
 
 // load reads the state; on an error some of it may be loaded.
-func (v *verifier) load(o *objects) (objects int, err error) {
+func (v *verifier) load() error {
 	f, err := os.Open(v.statePath())
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = f.Close() }()
 	buf := bufio.NewReaderSize(f, 1<<18)
@@ -176,33 +172,36 @@ func (v *verifier) load(o *objects) (objects int, err error) {
 	line, _ := buf.ReadBytes('\n')
 	text, sum, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte("} "))
 	if text = append(text, '}'); string(sum) != fmt.Sprintf("%016x", xxh3.Hash(text)) || json.Unmarshal(text, &s) != nil {
-		return 0, fmt.Errorf("%w: its first line is damaged", errUnfit)
+		return fmt.Errorf("%w: its first line is damaged", errUnfit)
 	}
 	if err := v.fits(s); err != nil {
-		return 0, err
+		return err
 	}
-	if err := o.seen.Restore(buf); err != nil {
-		return 0, err
+	if err := v.source.restore(buf); err != nil {
+		return err
 	}
 	if err := v.restore(buf); err != nil {
-		return 0, err
+		return err
 	}
-	if err := v.found.keep(s.Found); err != nil {
-		return 0, err
+	if err := v.found.keep(s.Found, s.FoundSum); err != nil {
+		return err
 	}
-	o.wide, o.newest = s.Wide && o.window != nil, s.Newest
+	if err := v.source.goOn(s); err != nil {
+		return err
+	}
 	v.away.Store(s.Away)
 	v.others.store(s.Others)
 	v.errs.store(s.Errors)
 	v.soFar.store(s.SoFar)
 	v.bytes.Store(s.Bytes)
 	v.cause = s.Causes
-	o.looks.add(s.Listed)
-	v.objects.Store(int64(o.seen.Len()))
+	if o, ok := v.source.(*objects); ok {
+		v.objects.Store(int64(o.seen.Len()))
+	}
 	if !s.Newest.IsZero() {
 		v.newest.Store(s.Newest.UnixNano())
 	}
-	return o.seen.Len(), nil
+	return nil
 }
 
 // restore reads the account of the stage.
@@ -245,7 +244,7 @@ func (v *verifier) fits(s state) error {
 			return fmt.Errorf("%w: the %s was %v and is %v", errUnfit, c.what, c.got, c.want)
 		}
 	}
-	if v.ask != nil && len(v.res.Job.Scenario.Expect.Queries) > 0 {
+	if v.ask != nil && v.res.asked.queries(v.stage.Name) > 0 {
 		return fmt.Errorf("%w: the scenario's queries need every row", errUnfit)
 	}
 	return nil

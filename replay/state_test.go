@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kreplay/pkg/object"
+	"kreplay/pkg/object/dir"
 	"kreplay/pkg/report"
 	"kreplay/replay"
 )
@@ -46,8 +47,61 @@ func (p *acked) stopped(t *testing.T, s stop, cfg replay.VerifyConfig, raw, dlq 
 // state is where a verify leaves what it has read of the raw stage.
 func (p *acked) state() string { return filepath.Join(p.run, "verify", "raw.state") }
 
+// away is a place that what a verify left is carried to and fetched from.
+type away struct {
+	store *dir.Store
+	run   string
+}
+
+func newAway(t *testing.T, run string) away {
+	t.Helper()
+	store, err := dir.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return away{store, run}
+}
+
+// carry brings what a verify left there and back; mixed leaves what was found, or the
+// states, where they are; without first fetches what was there before.
+func (a away) carry(first, mixed bool) error {
+	if first {
+		if err := replay.UploadState(context.Background(), a.store, a.run); err != nil {
+			return err
+		}
+	}
+	left := filepath.Join(a.run, "verify")
+	list, err := os.ReadDir(left)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if mixed && strings.HasSuffix(e.Name(), ".state") {
+			continue
+		}
+		if err := os.Remove(filepath.Join(left, e.Name())); err != nil {
+			return err
+		}
+	}
+	before := map[string][]byte{}
+	states, _ := filepath.Glob(filepath.Join(left, "*.state"))
+	for _, name := range states {
+		if before[name], err = os.ReadFile(name); err != nil {
+			return err
+		}
+	}
+	err = replay.FetchState(context.Background(), a.store, a.run)
+	for name, text := range before {
+		err = errors.Join(err, os.WriteFile(name, text, 0o600))
+	}
+	return err
+}
+
 // A verify that is stopped at any moment, time and again, and gone on with finds
-// what one finds that was never stopped, and opens no object twice.
+// what one finds that was never stopped, and opens no object twice; also where
+// what it left was carried to a store and back. What was left by several, one state
+// and what another one found, makes it read again and find the same.
 func TestStoppedVerifyGoesOn(t *testing.T) {
 	p := pushAcked(t, 3)
 	p.resume = true
@@ -58,6 +112,7 @@ func TestStoppedVerifyGoesOn(t *testing.T) {
 		}
 		raw, dlq, replaced := drawLake(rt, &p)
 		raw.slow, dlq.slow = 700*time.Millisecond, 300*time.Millisecond
+		there, carried := newAway(t, p.run), true
 		cfg := replay.VerifyConfig{Quiet: quiet, Max: time.Hour, Workers: rapid.IntRange(1, 3).Draw(rt, "workers"), Afresh: true}
 		after := time.Duration(0)
 		for range rapid.IntRange(0, 3).Draw(rt, "stops") {
@@ -67,6 +122,14 @@ func TestStoppedVerifyGoesOn(t *testing.T) {
 			}
 			after += until
 			cfg.Afresh = false
+			switch way := rapid.IntRange(0, 3).Draw(rt, "way"); way {
+			case 0:
+			default:
+				carried = carried && way == 1
+				if err := there.carry(way == 1, way == 3); err != nil {
+					rt.Fatal(err)
+				}
+			}
 		}
 		res, err := p.in(t, after, cfg, raw, dlq)
 		if err != nil {
@@ -84,7 +147,7 @@ func TestStoppedVerifyGoesOn(t *testing.T) {
 		if diff := cmp.Diff(outcomeOf(end), outcomeOf(res)); diff != "" {
 			rt.Fatalf("never stopped (-), stopped (+):\n%s\n%q", diff, res.Notes)
 		}
-		if opened > 1+replaced {
+		if carried && opened > 1+replaced {
 			rt.Fatalf("an object was opened %d times, %d were replaced", opened, replaced)
 		}
 	})
@@ -139,6 +202,40 @@ func TestUnfitStateIsNotUsed(t *testing.T) {
 	})
 	cfg.Stages = map[string]string{"raw": "elsewhere", "dlq": p.dlq}
 	if res, n := verify(); n != 2 || !strings.Contains(strings.Join(res.Notes, "; "), "the path was "+p.raw+" and is elsewhere") {
+		t.Errorf("%d objects read, notes %q; want 2, and why", n, res.Notes)
+	}
+}
+
+// What another verify found does not belong to a state, however long it is.
+func TestStateKnowsWhatWasFound(t *testing.T) {
+	p := pushAcked(t, 2)
+	p.resume = true
+	raw := p.half(0)
+	raw.script[0].data += "\n{"
+	verify := func() (res *replay.Result, opened int) {
+		raw.opened = nil
+		res, err := p.in(t, time.Minute, replay.VerifyConfig{Quiet: time.Second, Max: time.Minute}, raw, &scripted{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Stages[0].Tally.Damaged != 1 || res.Total != 1 || !strings.Contains(res.Samples[0].Detail, "1 bytes") {
+			t.Fatalf("%+v, %+v; want a byte of damage", res.Stages[0].Tally, res.Samples)
+		}
+		return res, len(raw.opened)
+	}
+	verify()
+	if _, n := verify(); n != 0 {
+		t.Fatalf("%d objects read again, want none", n)
+	}
+	found := filepath.Join(p.run, "verify", "raw.found")
+	text, err := os.ReadFile(found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(found, []byte(strings.Replace(string(text), "1 bytes", "9 bytes", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if res, n := verify(); n != 2 || !strings.Contains(strings.Join(res.Notes, "; "), "are not those that belong to it") {
 		t.Errorf("%d objects read, notes %q; want 2, and why", n, res.Notes)
 	}
 }

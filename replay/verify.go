@@ -36,7 +36,10 @@ type VerifyConfig struct {
 	Afresh bool
 	// Follow waits for the end of a push that goes on. One whose ledger has not
 	// grown for the quiet time has broken off.
-	Follow   bool
+	Follow bool
+	// Refresh brings copies of run directories up to date, before their ledgers are
+	// read again by Follow; see Copy.Update. nil: they are no copies.
+	Refresh  func(context.Context) error
 	Previous *report.Report        // what the run's last verify reported; nil: there was none
 	Engine   func(*Job) OpenEngine // judges expectations; nil, or nil for a job: they are not judged
 	Observe  func(Progress)
@@ -64,10 +67,11 @@ type Result struct {
 	// where Verify had no engine, or a share of the run only.
 	Findings []Finding
 	Notes    []string // what people should know of how the stages were read, and of the rows that SQL saw
-	Unjudged string   // why the scenario's expectations were not judged; empty: they were
-	Samples  []Named  // the first differences; all of them are in differences.ndjson
-	Total    uint64   // differences
+	Unjudged []Unjudged
+	Samples  []Named // the first differences; all of them are in differences.ndjson
+	Total    uint64  // differences
 
+	asked   asked
 	timings map[string]*account.Timing // by the classes of a stage
 	clocks  []stream.Offset            // by worker; a zero one is not known
 }
@@ -126,7 +130,7 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	if len(stages) == 0 {
 		return nil, errors.New("replay: the run names no stage to verify; give the lake's folder with --stage raw=DIR, or stages in the scenario")
 	}
-	res.timings = map[string]*account.Timing{}
+	res.timings, res.asked = map[string]*account.Timing{}, res.ask(stages)
 	w := newWaiting(cfg, res, stages)
 	w.keep = true
 	err = w.conclude(ctx)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"kreplay/pkg/object"
 	"kreplay/pkg/object/dir"
@@ -61,6 +62,7 @@ type runPlace struct {
 	store *s3.Store // of the copy; nil: there is none
 	name  string    // of the copy
 	temp  bool      // dir was fetched, and goes with close
+	copy  *replay.Copy
 }
 
 // named puts the run's id into a place that does not know it yet: a job on AWS
@@ -100,7 +102,8 @@ func (a *app) fetchRun(ctx context.Context, given string) (runPlace, error) {
 		p.close()
 		return p, fmt.Errorf("run directory: %w", err)
 	}
-	if err := replay.Fetch(ctx, store, p.dir); err != nil {
+	p.copy = replay.CopyTo(p.dir, store)
+	if err := p.copy.Update(ctx); err != nil {
 		p.close()
 		return p, fmt.Errorf("%s: %w", given, err)
 	}
@@ -120,7 +123,27 @@ func (p runPlace) upload(ctx context.Context) error {
 	if p.store == nil {
 		return nil
 	}
-	return replay.Upload(ctx, p.store, p.dir, reportFile, differencesFile)
+	if err := replay.Upload(ctx, p.store, p.dir, reportFile, differencesFile); err != nil {
+		return err
+	}
+	return p.keep(ctx)
+}
+
+// keepMost is for what a verify that was stopped leaves: AWS Batch and Kubernetes
+// kill after 30 s, and up to 5 s are gone for what was being read.
+const keepMost = 20 * time.Second
+
+// keep brings what the next verify goes on from to the copy, also when ctx has ended.
+func (p runPlace) keep(ctx context.Context) error {
+	if p.store == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(context.WithoutCancel(ctx), keepMost)
+		defer stop()
+	}
+	return replay.UploadState(ctx, p.store, p.dir)
 }
 
 // close drops what is only needed meanwhile.

@@ -90,6 +90,10 @@ func identities(w io.Writer, plan *generate.Plan) error {
 // stages says how the rows of each stage are compared, where that is not byte for
 // byte, and which records cannot be told apart in it.
 func stages(w io.Writer, job *replay.Job, plan *generate.Plan) error {
+	asked := map[string]int{}
+	for _, q := range job.Scenario.Expect.Queries {
+		asked[job.Scenario.Asked(q)]++
+	}
 	for _, s := range job.Scenario.Stages {
 		if s.Name == "dlq" {
 			continue
@@ -107,6 +111,9 @@ func stages(w io.Writer, job *replay.Job, plan *generate.Plan) error {
 		}
 		if s.Compare != scenario.CompareExact || text != "" {
 			text = fmt.Sprintf("stage %s: rows are compared as %s%s\n", s.Name, s.Compare, text)
+		}
+		if n := asked[s.Name]; n > 0 {
+			text += fmt.Sprintf("stage %s: %d queries are asked of it\n", s.Name, n)
 		}
 		if joined := job.Rules(plan, s.Name).Joined(); len(joined) > 0 {
 			text += fmt.Sprintf("stage %s: a row may be one of several records of %s: counted by multiplicity\n", s.Name, strings.Join(joined, ", "))

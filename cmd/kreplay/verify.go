@@ -28,7 +28,8 @@ are one run: one account, one report, one exit code. Workers that are absent are
 is left in the first RUN.
 Objects are read while the stages settle, each once. Before anything is held against the pipeline they
 are listed once more, all of a stage if it is partitioned by time.
-The copy of a run in S3 lags a few seconds behind while the run goes on. When the machine of a run
+The copy of a run in S3 lags a few seconds behind while the run goes on; --follow brings it up to date.
+What was read is kept there for the next verify. When the machine of a run
 was lost, nothing is known of what it sent since: such records are undecided, not missing.`,
 		Example: "  kreplay verify runs/20261123-101500-3fa9c1 --stage raw=/mnt/lake/raw\n" +
 			"  kreplay verify s3://qa/runs/20261123-101500-3fa9c1 --stage raw=s3://lake/raw\n  kreplay verify runs/launch/worker-1 runs/launch/worker-2",
@@ -55,12 +56,12 @@ was lost, nothing is known of what it sent since: such records are undecided, no
 				return err
 			}
 			if cfg.Follow {
-				if cfg.Copy {
-					return usagef("--follow %s: a copy in S3 lags behind the push; follow the run directory itself, where the push runs", args[0])
-				}
 				cfg.Observe = a.follower()
+				if cfg.Copy {
+					cfg.Refresh = refresh(where)
+				}
 			}
-			res, err := replay.Verify(c.Context(), cfg)
+			res, err := verify(c.Context(), cfg, where[0])
 			if err != nil {
 				return err
 			}
@@ -75,6 +76,21 @@ was lost, nothing is known of what it sent since: such records are undecided, no
 	c.Flags().BoolVar(&cfg.Afresh, "afresh", false, "read all objects, also those that an earlier verify of the run had read")
 	c.Flags().BoolVar(&cfg.Everywhere, "everywhere", false, "list all of a stage that is partitioned by time, not only the folders of the run's time")
 	return c
+}
+
+// verify goes on from what is kept in the copy of the run directory, if it is one,
+// and keeps it there also when it is stopped.
+func verify(ctx context.Context, cfg replay.VerifyConfig, where runPlace) (*replay.Result, error) {
+	if cfg.Copy && !cfg.Afresh {
+		if err := replay.FetchState(ctx, where.store, cfg.Dir); err != nil {
+			return nil, fmt.Errorf("%s: %w", where, err)
+		}
+	}
+	res, err := replay.Verify(ctx, cfg)
+	if err != nil {
+		return nil, errors.Join(err, where.keep(ctx))
+	}
+	return res, nil
 }
 
 // readReport reads what the run's last verify reported; nil: there was none.
@@ -106,6 +122,18 @@ func (a *app) fetchRuns(ctx context.Context, args []string) (list []runPlace, er
 		list = append(list, where)
 	}
 	return list, nil
+}
+
+// refresh brings the copies up to date.
+func refresh(list []runPlace) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, w := range list {
+			if err := w.copy.Update(ctx); err != nil {
+				return fmt.Errorf("%s: %w", w, err)
+			}
+		}
+		return nil
+	}
 }
 
 func closeRuns(list []runPlace) {

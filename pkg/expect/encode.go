@@ -24,6 +24,7 @@ type Encoder struct {
 	Misfit func(column, reason, value string)
 
 	root   *node
+	cells  bool
 	slots  []gjson.Result // members of the objects being written
 	digits [64]byte
 }
@@ -42,7 +43,7 @@ type node struct {
 
 // NewEncoder returns an Encoder for t.
 func NewEncoder(t Table) *Encoder {
-	return &Encoder{root: newNode("", Type{Kind: Struct, Fields: t.Columns})}
+	return &Encoder{root: newNode("", Type{Kind: Struct, Fields: t.Columns}), cells: t.Cells}
 }
 
 func newNode(display string, t Type) *node {
@@ -144,10 +145,34 @@ func (e *Encoder) object(dst []byte, n *node, v gjson.Result) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, n.names[i]...)
-		dst = e.value(dst, f, e.slots[base+i])
+		v := e.slots[base+i]
+		if e.cells && n == e.root {
+			v = cell(f, v)
+		}
+		dst = e.value(dst, f, v)
 	}
 	e.slots = e.slots[:base]
 	return append(dst, '}')
+}
+
+// cell is the value that the text of a cell stands for, and an empty one for none; a
+// text that stands for nothing of the column's type stays one.
+func cell(n *node, v gjson.Result) gjson.Result {
+	switch {
+	case v.Type != gjson.String || n.Kind == Varchar:
+		return v
+	case v.Str == "":
+		return gjson.Result{}
+	case !valid([]byte(v.Str)):
+		return v
+	}
+	in := gjson.Parse(v.Str)
+	switch {
+	case n.Kind == JSON, n.Kind == Struct && in.IsObject(), n.Kind == List && in.IsArray(), n.Kind == Boolean && in.IsBool(),
+		n.Kind != Struct && n.Kind != List && n.Kind != Boolean && in.Type == gjson.Number:
+		return in
+	}
+	return v
 }
 
 func (e *Encoder) value(dst []byte, n *node, v gjson.Result) []byte {

@@ -3,9 +3,13 @@ package expect
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+	"pgregory.net/rapid"
 )
 
 // Whatever the row, what is written is one line of well-formed JSON that any
@@ -23,6 +27,8 @@ func FuzzEncoder(f *testing.F) {
 		names[c.Name] = true
 	}
 	f.Fuzz(func(t *testing.T, row []byte) {
+		table := table
+		table.Cells = len(row)%2 == 1
 		e, misfits := NewEncoder(table), 0
 		e.Misfit = func(_, reason, value string) {
 			misfits++
@@ -73,6 +79,43 @@ func TestEncoder(t *testing.T) {
 		`{"s":"\ud83d\ude00\ud83d\u00e9"}`:      `{"s":"\ud83d\ude00\ufffd\u00e9"}`,
 	} {
 		if got := strings.TrimSuffix(string(NewEncoder(table).Append(nil, []byte(row))), "\n"); got != want {
+			t.Errorf("%s: got %s, want %s", row, got, want)
+		}
+	}
+}
+
+// Values that come as texts, as CSV has them, are written as the values themselves.
+func TestEncoderOfCells(t *testing.T) {
+	table := TableOf("t", [][]byte{[]byte(`{"n":1,"d":1.25,"h":12345678901234567890,"s":"a","b":true,"o":{"x":1},"l":[1],"j":{"a":1}}`), []byte(`{"j":1}`)})
+	cells := table
+	cells.Cells = true
+	rapid.Check(t, func(t *rapid.T) {
+		digits := rapid.StringMatching(`-?(0|[1-9][0-9]{0,15})`)
+		values := map[string]string{
+			"n": digits.Draw(t, "n"), "d": digits.Draw(t, "d") + rapid.StringMatching(`(\.[0-9]{1,3}|e1)?`).Draw(t, "fraction"), "h": digits.Draw(t, "h") + "e6",
+			"s": string(gjson.AppendJSONString(nil, rapid.String().Draw(t, "s"))), "b": rapid.SampledFrom([]string{"true", "false"}).Draw(t, "b"),
+			"o": `{"x": ` + digits.Draw(t, "o") + `}`, "l": `[` + digits.Draw(t, "l") + `]`, "j": rapid.SampledFrom([]string{`{"b":"\"5\""}`, "[5, null]", "1.50"}).Draw(t, "j"),
+		}
+		var row, texts []string
+		for _, c := range table.Columns {
+			v := values[c.Key]
+			row = append(row, fmt.Sprintf("%q:%s", c.Key, v))
+			if c.Key != "s" {
+				v = string(gjson.AppendJSONString(nil, v))
+			}
+			texts = append(texts, fmt.Sprintf("%q:%s", c.Key, v))
+		}
+		want := string(NewEncoder(table).Append(nil, []byte("{"+strings.Join(row, ",")+"}")))
+		if got := string(NewEncoder(cells).Append(nil, []byte("{"+strings.Join(texts, ",")+"}"))); got != want {
+			t.Fatalf("cells %s: got %s, want %s", texts, got, want)
+		}
+	})
+	for row, want := range map[string]string{
+		`{"n":"","s":"","o":"{","l":"{}","b":"1"}`: `{"n":null,"s":"","b":null,"o":null,"l":null}`,
+		`{"n":"five","d":"1.50 EUR","j":"text"}`:   `{"n":null,"d":null,"j":"\"text\""}`,
+		`{"o":{"x":"5"}}`:                          `{"o":{"x":null}}`,
+	} {
+		if got := strings.TrimSuffix(string(NewEncoder(cells).Append(nil, []byte(row))), "\n"); got != want {
 			t.Errorf("%s: got %s, want %s", row, got, want)
 		}
 	}

@@ -43,6 +43,9 @@ type Column struct {
 type Table struct {
 	LogType, Name string
 	Columns       []Column
+	// Cells says that values come as texts, as in CSV: a number, true or false, or
+	// in a cell JSON that is nested.
+	Cells bool
 }
 
 // TableOf infers a log type's table from captured records, which are JSON

@@ -19,7 +19,7 @@ differences{total,samples[{id,log_type,kind,object,detail}]}`
 // beyond are keys that the report has and the design does not name; they are
 // allowed. The log types' are what its "…" stands for.
 var beyond = map[string]bool{
-	"stages.damaged": true, "stages.foreign_spans": true, "stages.changes": true, "stages.lag": true, "stages.arose": true, "log_types.stage": true,
+	"stages.damaged": true, "stages.foreign_spans": true, "stages.changes": true, "stages.lag": true, "stages.arose": true, "log_types.stage": true, "expectations.stage": true,
 	"log_types.mutated": true, "log_types.rejected": true, "log_types.in_flight": true,
 	"log_types.undecided": true, "log_types.absent": true, "log_types.duplicates": true,
 }

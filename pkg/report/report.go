@@ -33,6 +33,7 @@ type Report struct {
 	LogTypes     []LogType     `json:"log_types"`
 	Aggregate    []struct{}    `json:"aggregate"`
 	Expectations []Expectation `json:"expectations"`
+	Several      bool          `json:"-"` // stages that expectations may be about: they are shown with theirs
 	Differences  Differences   `json:"differences"`
 	Notes        []string      `json:"-"` // for people
 }
@@ -197,8 +198,9 @@ type Expectation struct {
 	Verdict   Verdict    `json:"verdict"`
 	Explained *Explained `json:"explained"` // of a count that is checked without anyone asking
 	Seconds   float64    `json:"seconds"`
-	Reason    string     `json:"-"` // why not pass; the report's reasons have it
-	Asked     bool       `json:"-"` // by the scenario
+	Stage     string     `json:"stage"` // whose rows it is about
+	Reason    string     `json:"-"`     // why not pass; the report's reasons have it
+	Asked     bool       `json:"-"`     // by the scenario
 }
 
 // Explained says which part of a count's difference the stage's account explains.

@@ -179,25 +179,34 @@ func expectations(b *strings.Builder, r Report) {
 		if e.Verdict == Pass {
 			continue
 		}
-		fmt.Fprintf(b, "%-12s %s: want %s, got %s%s\n", strings.ToUpper(string(e.Verdict)), e.Name, e.Want, e.Got, owner(e))
+		fmt.Fprintf(b, "%-12s %s%s: want %s, got %s%s\n", strings.ToUpper(string(e.Verdict)), of(r, e), e.Name, e.Want, e.Got, owner(e))
 		fmt.Fprintf(b, "  %s\n", e.Reason)
 		for line := range strings.Lines(strings.TrimSpace(e.SQL)) {
 			fmt.Fprintf(b, "  | %s\n", strings.TrimRight(line, "\n"))
 		}
 	}
-	counts := 0
+	counts, stage := 0, ""
 	for _, e := range r.Expectations {
 		switch {
 		case e.Verdict != Pass:
 		case e.Asked:
-			fmt.Fprintf(b, "%-12s %s = %s%s\n", e.Verdict, e.Name, oneLine(e.Got), owner(e))
+			fmt.Fprintf(b, "%-12s %s%s = %s%s\n", e.Verdict, of(r, e), e.Name, oneLine(e.Got), owner(e))
 		default:
 			counts++
+			stage = of(r, e)
 		}
 	}
 	if counts > 0 {
-		fmt.Fprintf(b, "%-12s %d counts of log types and users\n", Pass, counts)
+		fmt.Fprintf(b, "%-12s %s%d counts of log types and users\n", Pass, stage, counts)
 	}
+}
+
+// of names the stage that an expectation is about, where there are several.
+func of(r Report, e Expectation) string {
+	if r.Several {
+		return e.Stage + " "
+	}
+	return ""
 }
 
 func owner(e Expectation) string {

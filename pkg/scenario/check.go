@@ -10,6 +10,7 @@ func (r *reader) check() {
 	r.checkCohorts()
 	r.checkTime()
 	r.checkPartitions()
+	r.checkQueries()
 	r.s.Settle.Set = r.has("settle")
 	if s := r.s.Settle; s.Max < s.Quiet && r.clean("settle") {
 		key, msg := "settle.max", fmt.Sprintf("max: %v is shorter than quiet, %v: nothing could ever settle", s.Max, s.Quiet)

@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +60,51 @@ func takeEquals(s *draft, n node) (err error) {
 	q.EqualsPos = n.first
 	q.Equals, err = plainText(n)
 	return err
+}
+
+// takeQueryStage stores the name; whether there is such a stage is known at the end.
+func takeQueryStage(s *draft, n node) error {
+	i, err := oneOf(n, asked...)
+	q := last(s.Expect.Queries)
+	q.Stage, q.StagePos = asked[i], n.pos
+	return err
+}
+
+// asked are the stages that queries may be asked of, the one nearest to those who
+// ask last.
+var asked = []string{"raw", "table"}
+
+// Asked is the stage that a query is asked of: the one that it names, else the last
+// one on the way of the records that holds rows.
+func (s *Scenario) Asked(q Query) string {
+	switch {
+	case q.Stage != "":
+		return q.Stage
+	case s.hasStage("table"):
+		return "table"
+	}
+	return "raw"
+}
+
+func (s *Scenario) hasStage(name string) bool {
+	return slices.ContainsFunc(s.Stages, func(st Stage) bool { return st.Name == name })
+}
+
+// checkQueries finds queries of stages that there are none of. Where no stage holds
+// rows, raw is given when the run is verified.
+func (r *reader) checkQueries() {
+	if !r.sound("stages") {
+		return
+	}
+	for _, q := range r.s.Expect.Queries {
+		if q.Stage == "" || r.s.hasStage(q.Stage) || q.Stage == "raw" && !r.s.hasStage("table") {
+			continue
+		}
+		key := "expect.queries." + q.Name + ".stage"
+		if r.clean(key) {
+			r.fault(key, q.StagePos, fmt.Sprintf("stage: stages has no %s: name its path there, or ask another stage", q.Stage))
+		}
+	}
 }
 
 func openTolerance(s *draft, key string, _ Pos) error {

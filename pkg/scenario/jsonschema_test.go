@@ -101,7 +101,7 @@ func TestTheJSONSchemaRefuses(t *testing.T) {
 	for _, bad := range []string{
 		"nane: x\n", "templates: {a: b}\n", "population: {user: 5}\n", "population: {users: many}\n", "population: {cohorts: {}}\n", "population: {cohorts: {a: {share: 5}}}\n",
 		"time: {speedup: fast}\n", "time: {steps: []}\n", "time: {peak: \"24:00\"}\n", "stages: {lake: {path: x}}\n", "stages: {stream: {path: x}}\n", "stages: {stream: {share: half}}\n", "stages: {raw: {path: x, keys: {}}}\n", "stages: {raw: {path: x, zone: UTC}}\n", "stages: {table: {}}\n", "stages: {raw: {}}\n", "stream: {newline: maybe}\n",
-		"stream: {limits: {rate: 40k}}\n", "expect: {queries: {a: {sql: x}}}\n", "expect: {queries: {a: {sql: x, equals: 1, tolerance: wide}}}\n", "guard: {spend_usd: 0}\n",
+		"stream: {limits: {rate: 40k}}\n", "expect: {queries: {a: {sql: x}}}\n", "expect: {queries: {a: {sql: x, equals: 1, tolerance: wide}}}\n", "expect: {queries: {a: {sql: x, equals: 1, stage: stream}}}\n", "guard: {spend_usd: 0}\n",
 		"inject: {late: {share: 1%}}\n", "settle: {quiet: soon}\n", "keep: [5]\n",
 		"stream: {name: \"a-{logtype}\"}\n", "stream: {name: \"a b\"}\n", "stream: {name: \"{log_type\"}\n",
 	} {
@@ -110,7 +110,7 @@ func TestTheJSONSchemaRefuses(t *testing.T) {
 		}
 	}
 	for _, good := range []string{
-		"", "vars: {n: \"5\"}\npopulation: {users: \"${n}\"}\n", "time: {speedup: max}\n", "time: {speedup: 0.5}\n", "expect: {queries: {a: {sql: x, equals: 0, tolerance: {b: 1%}}}}\n",
+		"", "vars: {n: \"5\"}\npopulation: {users: \"${n}\"}\n", "time: {speedup: max}\n", "time: {speedup: 0.5}\n", "expect: {queries: {a: {sql: x, equals: 0, tolerance: {b: 1%}}}}\n", "expect: {queries: {a: {sql: x, equals: 0, stage: table}}}\n",
 		"population: {cohorts: {a: {share: 100%, spend: 3.0}}}\n", "stream: {newline: true}\n",
 		"stages: {raw: {path: x, partition: \"c=!{partitionKeyFromQuery:c}/\", time_zone: Asia/Tokyo, keys: {c: country}}}\n",
 		"stream: {name: \"a-{log_type}.{log_type}\"}\n", "stream: {name: \"a-${x}\"}\n",

@@ -162,6 +162,10 @@ var faultyLanguage = []struct {
 	{"expect: {queries: {a: {sql: x, equals: 1, tolerance: {}}}}\n", []string{`3:54: tolerance: want at least one name in it`}},
 	{"expect: {queries: {a: {sql: x, equals: 1, tolerance: {b: \"1\"}}}}\n", []string{`3:58: b: want a number such as 0.005 or a percentage such as 1%, got "1"`}},
 	{"expect: {queries: {a: {sql: x, equals: 1, tolerance: }}}\n", []string{`3:43: tolerance: want a number such as 0.005 or a percentage such as 1%, got nothing`}},
+	{"expect: {queries: {a: {sql: x, equals: 1, stage: tabel}}}\n", []string{`3:50: stage: want raw or table, got "tabel": did you mean "table"?`}},
+	{"expect: {queries: {a: {sql: x, equals: 1, stage: stream}}}\nstages: {stream: {}}\n", []string{`3:50: stage: want raw or table, got "stream"`}},
+	{"expect: {queries: {a: {sql: x, equals: 1, stage: table}}}\nstages: {raw: {path: x}}\n", []string{`3:50: stage: stages has no table: name its path there, or ask another stage`}},
+	{"expect: {queries: {a: {sql: x, equals: 1, stage: raw}}}\nstages: {table: {path: x}}\n", []string{`3:50: stage: stages has no raw: name its path there, or ask another stage`}},
 	{"expect: {queries: {a: {sql: x, equals: 1, max_seconds: 0}}}\n", []string{`3:56: max_seconds: want a number above 0, got 0`}},
 	{"expect: {queries: {a: {sql: x, equals: [1]}}}\n", []string{`3:40: equals: want text, got a list`}},
 }

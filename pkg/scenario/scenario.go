@@ -201,12 +201,14 @@ type Expect struct {
 type Query struct {
 	Name       string
 	SQL        string // as text, file: references read
+	Stage      string // raw or table; empty: as Asked says
 	Equals     string // a formula, or oracle: the same SQL over what was planned
 	Tolerance  []Tolerance
 	MaxSeconds Decimal // zero: no bound
 	Owner      string
 	Pos        Pos // of the name
 	SQLPos     Pos // of the first character of the SQL, in its own file if it has one
+	StagePos   Pos
 	EqualsPos  Pos
 }
 

@@ -22,11 +22,12 @@ var expect = field{key: "expect", doc: "what must hold of the run", kind: sectio
 		{key: "lag_p99", doc: "how long at most 99 % of the records may take from being sent to the time of their object, in each stage but dlq", form: "duration", json: jsonDuration,
 			take: store(positiveDuration, func(s *draft) *time.Duration { return &s.Expect.Delivery.LagP99 })},
 	}},
-	{key: "queries", doc: "SQL over this run's rows, by name; a table is a log type or an earlier query", kind: named, open: openQuery,
+	{key: "queries", doc: "SQL over this run's rows, by name; a table is a log type or an earlier query of the same stage", kind: named, open: openQuery,
 		each: &field{kind: section, fields: []field{
 			{key: "sql", doc: "the query", form: "SQL, or file:PATH inside the scenario's folder", required: true, take: takeSQL},
 			{key: "equals", doc: "what it gives: a formula, or oracle: the same SQL over the records as planned", form: "a formula or oracle", required: true,
 				json: `{"type":["string","number"],"minLength":1}`, take: takeEquals},
+			{key: "stage", doc: "whose rows it is asked of; without it, table where stages has one, else raw", form: "raw or table", json: `{"enum":["raw","table"]}`, take: takeQueryStage},
 			{key: "tolerance", doc: "how far a number may be off, for all columns or by column", form: "0.005 or 1%", kind: named, filled: true,
 				json: `{"type":["number","string"],"minimum":0,"pattern":"^[0-9]+([.][0-9]+)? *%$"}`, open: openTolerance, take: takeToleranceOfAll,
 				each: &field{form: "0.005 or 1%", json: `{"type":["number","string"],"minimum":0,"pattern":"^[0-9]+([.][0-9]+)? *%$"}`, take: takeTolerance}},

@@ -12,6 +12,27 @@ import (
 // from which it is read: what is absent from it proves nothing.
 var ErrTrimmed = errors.New("the stream does not keep records for long enough")
 
+// ErrAnother reports that a stream is not the one that marks were made of, though
+// it is called so: it was deleted and made anew, or is another account's.
+var ErrAnother = errors.New("it is another stream of the same name")
+
+// A Mark is how far a stream has been read.
+type Mark struct {
+	Stream  string      `json:"stream"`
+	Created time.Time   `json:"created"` // of the stream; zero: the service does not say
+	Known   time.Time   `json:"known"`   // what a shard took that is not in Shards came after; zero: no Read has ended
+	Shards  []ShardMark `json:"shards"`
+}
+
+// A ShardMark is how far a shard has been read.
+type ShardMark struct {
+	ID    string    `json:"id"`
+	First string    `json:"first"` // sequence number with which it begins; empty: not known
+	Last  string    `json:"last"`  // sequence number read last; empty: none
+	Read  time.Time `json:"read"`  // what arrived before has been read
+	Ended bool      `json:"ended"` // it is closed and read to its end
+}
+
 // An Entry is a record as a stream holds it.
 type Entry struct {
 	Data     []byte // valid until take returns
@@ -27,9 +48,17 @@ type Tail interface {
 	// Read gives take what came since the Read before, each entry once, and
 	// returns when it has been at the tip of every shard. A shard's entries come
 	// in order; take is called for several shards at once. An entry that take
-	// had an error for may be lost: a Tail whose Read failed is not used again.
+	// had an error for may be lost: a Tail whose Read failed is not used again, unless
+	// it ended because ctx did; then the next one goes on where it was.
 	// ErrTrimmed: some of what came is not kept any more.
 	Read(ctx context.Context, take func(Entry) error) (Tip, error)
+	// Marks says how far has been read, to the entry: also after a Read that ended with
+	// its ctx, and not while one goes on. nil: nobody can go on from here.
+	Marks() []Mark
+	// Resume makes the first Read begin behind marks, as if this Tail had read what
+	// is before them. Those of other streams are ignored. Where the stream is not
+	// the one that they were made of that Read returns ErrAnother.
+	Resume(marks []Mark)
 }
 
 // A Tip says what a Read found.
@@ -64,4 +93,23 @@ func (all Tails) Read(ctx context.Context, take func(Entry) error) (Tip, error) 
 		}
 	}
 	return sum, err
+}
+
+// Marks implements [Tail].
+func (all Tails) Marks() (marks []Mark) {
+	for _, t := range all {
+		more := t.Marks()
+		if more == nil {
+			return nil
+		}
+		marks = append(marks, more...)
+	}
+	return marks
+}
+
+// Resume implements [Tail].
+func (all Tails) Resume(marks []Mark) {
+	for _, t := range all {
+		t.Resume(marks)
+	}
 }

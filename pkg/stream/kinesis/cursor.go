@@ -20,11 +20,13 @@ import (
 // A cursor is how far a shard has been read. One goroutine at a time has it.
 type cursor struct {
 	id       string
+	first    string    // sequence number with which it begins; "": not known
 	iterator *string   // of the next read; nil: one has to be asked for
 	last     string    // sequence number read last; "": none
 	read     time.Time // what arrived before has been read
 	ended    bool      // the shard is closed and read to its end
 	asked    time.Time // when the last answer was asked for
+	failing  time.Time // since when it has given nothing but errors; zero: it gives
 	free     time.Time // when it may be asked again
 	followed time.Time // beginning of the Read that follows it
 }

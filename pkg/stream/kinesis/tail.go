@@ -46,6 +46,9 @@ type Tail struct {
 	info  Info      // as the stream was at the beginning of Read
 	known time.Time // what a shard took that is new to a Read came after
 
+	was  *stream.Mark // where reading goes on; nil: some of it was read since
+	torn bool         // an entry was given in vain
+
 	mu     sync.Mutex
 	shards map[string]*cursor
 	tip    stream.Tip
@@ -78,22 +81,22 @@ func (t *Tail) Read(ctx context.Context, take func(stream.Entry) error) (stream.
 		t.known = t.from()
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	var follow func(id string)
-	follow = func(id string) {
-		s, fresh := t.cursor(id, began)
+	var follow func(id, first string)
+	follow = func(id, first string) {
+		s, fresh := t.cursor(id, first, began)
 		if !fresh {
 			return
 		}
 		g.Go(func() error {
 			heirs, err := t.follow(ctx, s, began, take)
 			for _, heir := range heirs {
-				follow(heir)
+				follow(heir, "")
 			}
 			return err
 		})
 	}
 	for _, s := range list {
-		follow(aws.ToString(s.ShardId))
+		follow(aws.ToString(s.ShardId), firstOf(s))
 	}
 	if err := g.Wait(); err != nil {
 		return stream.Tip{}, err
@@ -109,11 +112,20 @@ func (t *Tail) open(ctx context.Context) (list []types.Shard, err error) {
 	if t.info, err = t.c.summary(ctx); err != nil {
 		return nil, err
 	}
+	if err := t.another(); err != nil {
+		return nil, err
+	}
 	if t.info.Created.After(t.since.Add(clockSkew)) {
 		return nil, fmt.Errorf("stream %q was created at %s, after what is looked for: %w", t.c.stream, t.info.Created.UTC().Format(time.RFC3339), stream.ErrTrimmed)
 	}
 	filter := types.ShardFilter{Type: types.ShardFilterTypeFromTimestamp, Timestamp: aws.Time(t.from())}
-	return t.c.list(ctx, filter)
+	if list, err = t.c.list(ctx, filter); err == nil {
+		err = t.goesOn(list)
+	}
+	if err == nil {
+		t.was = nil
+	}
+	return list, err
 }
 
 // from is the time from which on shards are read: not before there was a stream.
@@ -127,13 +139,16 @@ func (t *Tail) from() time.Time {
 
 // cursor is where reading goes on in a shard. fresh: nobody in the Read that
 // began then follows it yet.
-func (t *Tail) cursor(id string, began time.Time) (s *cursor, fresh bool) {
+func (t *Tail) cursor(id, first string, began time.Time) (s *cursor, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s = t.shards[id]
 	if s == nil {
 		s = &cursor{id: id, read: t.known}
 		t.shards[id] = s
+	}
+	if first != "" {
+		s.first = first
 	}
 	fresh = !s.followed.Equal(began)
 	s.followed = began
@@ -163,21 +178,24 @@ func (t *Tail) follow(ctx context.Context, s *cursor, began time.Time, take func
 
 // page reads once, with as many tries as it takes.
 func (t *Tail) page(ctx context.Context, s *cursor, take func(stream.Entry) error) (*sdk.GetRecordsOutput, error) {
-	began := time.Now()
 	for tries := 0; ; tries++ {
 		if err := pause(ctx, time.Until(s.free)); err != nil {
 			return nil, err
 		}
 		out, err := t.try(ctx, s, take)
 		if err == nil {
+			s.failing = time.Time{}
 			return out, nil
+		}
+		if s.failing.IsZero() {
+			s.failing = time.Now()
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case !passes(err):
 			return nil, err
-		case time.Since(began) > t.o.Patience:
+		case time.Since(s.failing) > t.o.Patience:
 			return nil, fmt.Errorf("shard %s gave nothing for %v; are there other consumers that take all it can give?: %w", s.id, t.o.Patience, t.c.reading(cause(err)))
 		}
 		s.free = time.Now().Add(s.backoff(err, tries))
@@ -222,6 +240,9 @@ func (t *Tail) give(s *cursor, out *sdk.GetRecordsOutput, take func(stream.Entry
 			Data: r.Data, Stream: t.c.stream, Key: aws.ToString(r.PartitionKey), Shard: s.id, Sequence: aws.ToString(r.SequenceNumber), Arrived: aws.ToTime(r.ApproximateArrivalTimestamp),
 		}
 		if err := take(e); err != nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.torn = true
 			return err
 		}
 		bytes += uint64(len(r.Data))
@@ -248,13 +269,19 @@ func (t *Tail) iterate(ctx context.Context, s *cursor) error {
 	} else {
 		in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, &s.last
 	}
-	return t.call(ctx, func(ctx context.Context) error {
+	forgotten := false
+	err := t.call(ctx, func(ctx context.Context) error {
 		out, err := t.c.api.GetShardIterator(ctx, in)
 		if err == nil {
 			s.iterator = out.ShardIterator
 		}
+		forgotten = s.last != "" && codeOf(err) == "InvalidArgumentException"
 		return err
 	})
+	if forgotten {
+		return fmt.Errorf("stream %q does not know the record of shard %s any more that was read last: %w", t.c.stream, s.id, stream.ErrTrimmed)
+	}
+	return err
 }
 
 // call makes a call in the time that one has, and again with newer credentials

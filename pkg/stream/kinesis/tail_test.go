@@ -2,6 +2,7 @@ package kinesis_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -87,7 +88,9 @@ func (h *haul) once(t *testing.T, n int) {
 }
 
 // Whatever happens to shards between reads and whatever calls fail, each entry
-// is given once, in the order of its shard, and a Read comes to the tip.
+// is given once, in the order of its shard, and a Read comes to the tip. That holds
+// also where another Tail goes on from where one is, even one that was stopped
+// while it read.
 func TestTailConserves(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -105,9 +108,30 @@ func conserves(t *testing.T, rng *rand.Rand) {
 	}
 	p := serve(t, local.Config{Faults: f, Streams: []local.StreamSpec{{Name: streamName, Shards: 2}}})
 	c := client(t, p.URL())
-	tail, h, n := client(t, p.URL()).Tail(time.Now(), fast), newHaul(), 0
-	for range 1 + rng.IntN(5) {
-		switch rng.IntN(4) {
+	since := time.Now()
+	tail, h, n := client(t, p.URL()).Tail(since, fast), newHaul(), 0
+	for range 1 + rng.IntN(8) {
+		switch rng.IntN(6) {
+		case 4:
+			left := rng.IntN(1 + n)
+			ctx, stop := context.WithCancel(t.Context())
+			if _, err := tail.Read(ctx, func(e stream.Entry) error {
+				h.mu.Lock()
+				left--
+				if left < 0 {
+					stop()
+				}
+				h.mu.Unlock()
+				return h.take(e)
+			}); err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			stop()
+			if rng.IntN(2) == 0 { // or this one itself
+				tail = another(t, p, since, tail)
+			}
+		case 5:
+			tail = another(t, p, since, tail)
 		case 0:
 			more := 1 + rng.IntN(700)
 			fill(t, c, n, more)
@@ -134,6 +158,86 @@ func conserves(t *testing.T, rng *rand.Rand) {
 	if again := read(t, tail, h); again != 0 {
 		t.Errorf("%d entries after the tip", again)
 	}
+}
+
+// another is a Tail that goes on from where one is, through the form in which marks
+// are kept.
+func another(t *testing.T, p *local.Pipeline, since time.Time, tail stream.Tail) *kinesis.Tail {
+	t.Helper()
+	text, err := json.Marshal(tail.Marks())
+	var marks []stream.Mark
+	if err = errors.Join(err, json.Unmarshal(text, &marks)); err != nil {
+		t.Fatal(err)
+	}
+	next := client(t, p.URL()).Tail(since, fast)
+	next.Resume(marks)
+	return next
+}
+
+// Marks are not believed of a stream that was deleted and made anew, nor of one of
+// which nobody knows whether it is another one; and what was not read in time is trimmed.
+func TestTailKnowsItsStream(t *testing.T) {
+	p := serve(t, local.Config{Retain: 20_000, Streams: []local.StreamSpec{{Name: streamName, Shards: 2}}})
+	c := client(t, p.URL())
+	tail, h, since := c.Tail(time.Now(), fast), newHaul(), time.Now()
+	fill(t, c, 0, 40)
+	read(t, tail, h)
+	t.Run("another entry", func(t *testing.T) {
+		next := another(t, p, since, tail)
+		if n := read(t, next, newHaul()); n != 0 {
+			t.Errorf("%d entries were read again", n)
+		}
+		if tip, err := next.Read(t.Context(), h.take); err != nil || tip.Shards != 2 {
+			t.Errorf("%+v, %v; want 2 shards", tip, err)
+		}
+	})
+	for name, change := range map[string]func(m *stream.Mark){
+		"made at another time":        func(m *stream.Mark) { m.Created = m.Created.Add(-time.Hour) },
+		"other numbers":               func(m *stream.Mark) { m.Shards[1].First = "1" },
+		"nothing to tell it by":       func(m *stream.Mark) { m.Created, m.Shards[0].First, m.Shards[1].First = time.Time{}, "", "" },
+		"trimmed: another shard":      func(m *stream.Mark) { m.Shards[0].ID = "shardId-000000000009" },
+		"trimmed: too late":           func(m *stream.Mark) { m.Shards[0].Read = m.Shards[0].Read.Add(-25 * time.Hour) },
+		"trimmed: a new shard":        func(m *stream.Mark) { m.Known, m.Shards = m.Known.Add(-25*time.Hour), m.Shards[:1] },
+		"trimmed: no such record":     func(m *stream.Mark) { m.Shards[0].Last = "5" },
+		"an ended shard may be gone":  func(m *stream.Mark) { m.Shards = append(m.Shards, stream.ShardMark{ID: "gone", Ended: true}) },
+		"another stream's are no use": func(m *stream.Mark) { m.Stream = "else" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			marks := tail.Marks()
+			change(&marks[0])
+			next := client(t, p.URL()).Tail(since, fast) // with a limit of its own on listings
+			next.Resume(marks)
+			tip, err := next.Read(t.Context(), newHaul().take)
+			switch {
+			case name == "another stream's are no use":
+				if err != nil || tip.Entries != 40 {
+					t.Errorf("%+v, %v; want all of it", tip, err)
+				}
+			case name == "an ended shard may be gone":
+				if err != nil || tip.Entries != 0 || tip.Shards != 3 {
+					t.Errorf("%+v, %v; want nothing new", tip, err)
+				}
+			case strings.HasPrefix(name, "trimmed"):
+				wantTrimmed(t, err)
+			case !errors.Is(err, stream.ErrAnother):
+				t.Errorf("%v, want ErrAnother", err)
+			default:
+				wantSentence(t, err, streamName)
+			}
+		})
+	}
+	t.Run("an entry in vain", func(t *testing.T) {
+		next := client(t, p.URL()).Tail(time.Now(), fast)
+		if _, err := next.Read(t.Context(), func(stream.Entry) error { return errors.New("full") }); err == nil || next.Marks() != nil {
+			t.Errorf("%v, %v; want an error and no marks", err, next.Marks())
+		}
+	})
+	t.Run("trimmed by bytes", func(t *testing.T) {
+		next := another(t, p, since, tail)
+		fill(t, c, 40, 1000)
+		_, err := next.Read(t.Context(), h.take)
+		wantTrimmed(t, err)
+	})
 }
 
 // A reshard while a Tail reads is followed to the children.
@@ -304,6 +408,25 @@ func TestTailErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A shard that gives nothing but errors ends the reading also where that is cut
+// into many Reads.
+func TestTailLosesItsPatienceOverManyReads(t *testing.T) {
+	tail := client(t, answers(t, canned(map[string]string{
+		"DescribeStreamSummary": `{"StreamDescriptionSummary":{"StreamName":"events"}}`, "ListShards": `{"Shards":[{"ShardId":"s"}]}`,
+		"GetShardIterator": `{"ShardIterator":"x"}`, "GetRecords": "!ProvisionedThroughputExceededException",
+	})).URL).Tail(time.Now(), kinesis.TailOptions{Share: math.Inf(1), Patience: 300 * time.Millisecond})
+	for range 20 {
+		ctx, stop := context.WithTimeout(t.Context(), 350*time.Millisecond)
+		_, err := tail.Read(ctx, newHaul().take)
+		stop()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			wantSentence(t, err, streamName)
+			return
+		}
+	}
+	t.Error("it goes on for ever")
 }
 
 // An error of who takes the entries ends the reading; so does the end of its context, at whatever wait.
