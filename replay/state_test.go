@@ -211,15 +211,17 @@ func TestStateKnowsWhatWasFound(t *testing.T) {
 	p := pushAcked(t, 2)
 	p.resume = true
 	raw := p.half(0)
-	raw.script[0].data += "\n{"
+	short := cutShort(p.rows[0])
+	raw.script[0].data += "\n" + short
+	said := fmt.Sprintf("%d bytes", len(short))
 	verify := func() (res *replay.Result, opened int) {
 		raw.opened = nil
 		res, err := p.in(t, time.Minute, replay.VerifyConfig{Quiet: time.Second, Max: time.Minute}, raw, &scripted{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if res.Stages[0].Tally.Damaged != 1 || res.Total != 1 || !strings.Contains(res.Samples[0].Detail, "1 bytes") {
-			t.Fatalf("%+v, %+v; want a byte of damage", res.Stages[0].Tally, res.Samples)
+		if res.Stages[0].Tally.Damaged != 1 || res.Total != 1 || !strings.Contains(res.Samples[0].Detail, said) {
+			t.Fatalf("%+v, %+v; want a row of damage", res.Stages[0].Tally, res.Samples)
 		}
 		return res, len(raw.opened)
 	}
@@ -232,7 +234,7 @@ func TestStateKnowsWhatWasFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(found, []byte(strings.Replace(string(text), "1 bytes", "9 bytes", 1)), 0o600); err != nil {
+	if err := os.WriteFile(found, []byte(strings.Replace(string(text), said, "9"+said[1:], 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if res, n := verify(); n != 2 || !strings.Contains(strings.Join(res.Notes, "; "), "are not those that belong to it") {
