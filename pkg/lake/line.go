@@ -34,6 +34,9 @@ func alone(rest []byte) bool { return len(rest) == 0 || len(rest) == 1 && rest[0
 // swallows says whether row has such a row within it: its brackets are not of one
 // row then, but of others' lines about it.
 func (s *splitter) swallows(row []byte) bool {
+	if bytes.IndexByte(row, '\n') < 0 { // nearly always
+		return false
+	}
 	for at := 0; ; {
 		next := lineWithin(row[at:])
 		if at += next; at == len(row) {
