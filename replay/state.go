@@ -21,7 +21,7 @@ import (
 )
 
 // stateFormat is counted up when a state would be misread.
-const stateFormat = 1
+const stateFormat = 2
 
 // saveEvery is how long a killed verify has read for nothing at the most. Where
 // saving takes long, it is done more rarely.
