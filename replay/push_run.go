@@ -11,6 +11,7 @@ import (
 
 	"kreplay/pkg/batch"
 	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
 )
 
 const (
@@ -226,8 +227,8 @@ func (p *push) send(ctx, puts context.Context, requests <-chan *batch.Request) e
 		if err != nil {
 			return err
 		}
-		begun := time.Now()
-		outs, fatal := p.flows[r.Stream].Sink.Put(puts, r.Recs)
+		begun, sink := time.Now(), p.flows[r.Stream].Sink
+		outs, fatal := sink.Put(puts, r.Recs)
 		took := time.Since(begun)
 		p.report(r, outs, took)
 		// On disk before anything is sent again.
@@ -238,6 +239,9 @@ func (p *push) send(ctx, puts context.Context, requests <-chan *batch.Request) e
 		observe(p.put, took)
 		p.dispatch.Settle(p.now(), r, outs)
 		p.mu.Unlock()
+		if r, ok := sink.(stream.Recycler); ok {
+			r.Recycle(outs)
+		}
 		tell(p.wake)
 		tell(p.room)
 	}

@@ -18,6 +18,14 @@ type Sink interface {
 	Put(ctx context.Context, recs []record.Record) ([]record.Outcome, error)
 }
 
+// A Recycler is a Sink that writes outcomes where others stood before: those of
+// 500 records are 36 KB of garbage a request.
+type Recycler interface {
+	// Recycle takes back what Put returned. The caller looks at it no more, and
+	// has nobody else do so. Outcomes that are not given back cost their memory.
+	Recycle(outs []record.Outcome)
+}
+
 // ErrTooLarge is the error of outcomes whose request had too many records or
 // bytes: they are refused, and fewer of them at a time need not be.
 var ErrTooLarge = errors.New("request is too large")

@@ -11,9 +11,13 @@ import (
 	"kreplay/pkg/record"
 )
 
-// entry is what an answer says of one record. A member that is absent or null
-// is empty. The slices may point into the answer.
-type entry struct{ sequence, shard, code, message []byte }
+// entry is what an answer says of one record, and of those behind it that only
+// have another sequence number. A member that is absent or null is empty. The
+// slices may point into the answer.
+type entry struct {
+	sequence, shard, code, message []byte
+	more                           int // records behind it
+}
 
 // member is where the value of a member of an entry goes; nil: it is not looked at.
 func (e *entry) member(name []byte) *[]byte {
@@ -55,15 +59,48 @@ func (r *answerReader) outcomes(recs []record.Record, wire Wire) ([]record.Outco
 			return nil, fmt.Errorf("%w: %w", errBroken, err)
 		}
 	}
-	if len(r.entries) != len(recs) {
-		return nil, fmt.Errorf("%d outcomes for %d records: %w", len(r.entries), len(recs), errBroken)
+	if n := count(r.entries); n != len(recs) {
+		return nil, fmt.Errorf("%d outcomes for %d records: %w", n, len(recs), errBroken)
 	}
-	out := make([]record.Outcome, len(recs))
+	out := newOutcomes(len(recs))
 	for i := range r.entries {
-		out[i].ID = recs[i].ID
-		r.judge(&out[i], &r.entries[i])
+		var o record.Outcome
+		r.judge(&o, &r.entries[i])
+		for range r.entries[i].more + 1 {
+			o.ID = recs[len(out)].ID
+			out = append(out, o)
+		}
 	}
 	return out, nil
+}
+
+// spares are outcomes that were given back.
+var spares sync.Pool
+
+// newOutcomes returns none, with room for n.
+func newOutcomes(n int) []record.Outcome {
+	if spare, ok := spares.Get().(*[]record.Outcome); ok && cap(*spare) >= n {
+		return (*spare)[:0]
+	}
+	return make([]record.Outcome, 0, n)
+}
+
+// Recycle implements [stream.Recycler].
+func (c *Client) Recycle(outs []record.Outcome) { recycle(outs) }
+
+func recycle(outs []record.Outcome) {
+	if cap(outs) > 0 {
+		spares.Put(&outs)
+	}
+}
+
+// count is how many records entries are about.
+func count(entries []entry) int {
+	n := len(entries)
+	for i := range entries {
+		n += entries[i].more
+	}
+	return n
 }
 
 // judge says what an entry means. One that is neither stored nor throttled may
@@ -134,9 +171,6 @@ func keep[T any](m map[string]T, text string, value T) {
 // character beyond ASCII, no member of an unexpected kind. false: it is not
 // that, and may be any other JSON or none.
 func scan(answer []byte, into []entry) (entries []entry, plain bool) {
-	if !printable(answer) {
-		return into, false
-	}
 	s := scanner(answer)
 	if !s.take('{') {
 		return into, false
@@ -164,7 +198,7 @@ func scan(answer []byte, into []entry) (entries []entry, plain bool) {
 }
 
 // printable says that b has no control character, no backslash and nothing
-// beyond ASCII: every string in it ends at the next quote and is what it says.
+// beyond ASCII: up to the next quote it is a string, and what it says.
 func printable(b []byte) bool {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; len(b) >= 8; b = b[8:] {
@@ -182,7 +216,7 @@ func printable(b []byte) bool {
 	return true
 }
 
-// scanner is what is left of a printable answer.
+// scanner is what is left of an answer.
 type scanner []byte
 
 // take steps over c, if it is next.
@@ -199,7 +233,7 @@ func (s *scanner) text() (text []byte, ok bool) {
 		return nil, false
 	}
 	n := bytes.IndexByte(*s, '"')
-	if n < 0 {
+	if n < 0 || !printable((*s)[:n]) {
 		return nil, false
 	}
 	text, *s = (*s)[:n], (*s)[n+1:]
@@ -256,14 +290,18 @@ func (s *scanner) entries(into []entry) ([]entry, bool) {
 }
 
 // stored reads an entry of a record that was stored, as it is written nearly
-// always; otherwise it reads nothing.
+// always, and those behind it that are alike; otherwise it reads nothing.
 func (s *scanner) stored(e *entry) bool {
 	rest := *s
 	if !rest.word(`{"SequenceNumber":`) {
 		return false
 	}
 	sequence, ok := rest.text()
-	if !ok || !rest.word(`,"ShardId":`) {
+	if !ok {
+		return false
+	}
+	tail := rest
+	if !rest.word(`,"ShardId":`) {
 		return false
 	}
 	shard, ok := rest.text()
@@ -271,7 +309,42 @@ func (s *scanner) stored(e *entry) bool {
 		return false
 	}
 	e.sequence, e.shard, *s = sequence, shard, rest
+	e.more = s.alike(len(sequence), tail[:len(tail)-len(rest)])
 	return true
+}
+
+// alike steps over entries of records that were stored, with sequence numbers of
+// n digits and the same text behind them, and counts them.
+func (s *scanner) alike(n int, tail []byte) (entries int) {
+	const head = `,{"SequenceNumber":"`
+	if n < 8 {
+		return 0
+	}
+	for ; ; entries++ {
+		b := *s
+		if len(b) <= len(head)+n+len(tail) || string(b[:len(head)]) != head || !digits(b[len(head):len(head)+n]) {
+			return entries
+		}
+		if b = b[len(head)+n:]; b[0] != '"' || string(b[1:1+len(tail)]) != string(tail) {
+			return entries
+		}
+		*s = b[1+len(tail):]
+	}
+}
+
+// digits says that b, of 8 bytes or more, has nothing else.
+func digits(b []byte) bool {
+	other := noDigits(binary.LittleEndian.Uint64(b[len(b)-8:]))
+	for ; len(b) >= 8; b = b[8:] {
+		other |= noDigits(binary.LittleEndian.Uint64(b))
+	}
+	return other == 0
+}
+
+// noDigits is 0 if the 8 bytes of w are digits.
+func noDigits(w uint64) uint64 {
+	const zeros, sixes, highs = 0x3030303030303030, 0x0606060606060606, 0xf0f0f0f0f0f0f0f0
+	return ((w ^ zeros) | ((w + sixes) ^ zeros)) & highs
 }
 
 func (s *scanner) entry(e *entry) bool {

@@ -3,7 +3,6 @@ package kinesis
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 )
 
 // cborReader is what is left of a text in CBOR. It never reads on behind what is
@@ -159,21 +158,30 @@ func scanCBOR(answer []byte, into []entry, n int) (entries []entry, ok bool) {
 	return into, found && !c.bad && len(c.rest) == 0
 }
 
-// entries reads the value of Records, and no more than one more than there should be.
+// entries reads the value of Records, and makes no more than one entry more than there should be.
 func (c *cborReader) entries(into []entry, n int) []entry {
 	if c.take(0xf6) {
 		return into
 	}
-	into = slices.Grow(into, n+1)
-	for left, open := c.open(cborList); c.more(&left, open); {
-		if len(into) > n {
+	for left, open := c.open(cborList); c.more(&left, open); n-- {
+		if n < 0 {
 			c.fail()
 			return into
 		}
 		into = append(into, entry{})
-		if e := &into[len(into)-1]; !c.stored(e) {
+		e := &into[len(into)-1]
+		one := c.rest
+		at := c.stored(e)
+		if at == 0 {
 			c.entry(e)
+			continue
 		}
+		e.more = c.alike(one[:len(one)-len(c.rest)], at, len(e.sequence))
+		if !open && uint64(e.more) > left {
+			c.fail()
+			return into
+		}
+		n, left = n-e.more, left-uint64(e.more)
 	}
 	return into
 }
@@ -185,29 +193,31 @@ const (
 )
 
 // stored reads an entry of a record that was stored, as it is written nearly
-// always; otherwise it reads nothing.
-func (c *cborReader) stored(e *entry) bool {
+// always, and returns where its sequence number begins; otherwise it reads
+// nothing, and returns 0.
+func (c *cborReader) stored(e *entry) (at int) {
 	b := c.rest
 	if len(b) <= len(cborSequence) || b[0] != cborOpenMap && b[0] != cborMap<<5|2 || string(b[1:1+len(cborSequence)]) != cborSequence {
-		return false
+		return 0
 	}
 	open := b[0] == cborOpenMap
 	sequence, b := shortText(b[1+len(cborSequence):])
+	at = len(c.rest) - len(b) - len(sequence)
 	if len(b) < len(cborShard) || string(b[:len(cborShard)]) != cborShard {
-		return false
+		return 0
 	}
 	shard, b := shortText(b[len(cborShard):])
 	if open {
 		if len(b) == 0 || b[0] != cborBreak {
-			return false
+			return 0
 		}
 		b = b[1:]
 	}
 	if shard == nil {
-		return false
+		return 0
 	}
 	e.sequence, e.shard, c.rest = sequence, shard, b
-	return true
+	return at
 }
 
 // shortText reads a text of less than 256 bytes; nil: it is something else.
@@ -225,6 +235,17 @@ func shortText(b []byte) (text, rest []byte) {
 		return nil, nil
 	}
 	return b[from : from+n : from+n], b[from+n:]
+}
+
+// alike steps over entries that differ from one only in the n bytes from at on,
+// its sequence number, and counts them.
+func (c *cborReader) alike(one []byte, at, n int) (entries int) {
+	head, tail := one[:at], one[at+n:]
+	for b := c.rest; len(b) >= len(one) && string(b[:at]) == string(head) && string(b[at+n:len(one)]) == string(tail); entries++ {
+		b = b[len(one):]
+		c.rest = b
+	}
+	return entries
 }
 
 func (c *cborReader) entry(e *entry) {
