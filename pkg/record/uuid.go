@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -218,22 +219,27 @@ func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
 	u[6] = uint8(form)<<4 | u[6]&15
 	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
 	a, b, c, d := hex(hi>>32, letters), hex(hi&math.MaxUint32, letters), hex(lo>>32, letters), hex(lo&math.MaxUint32, letters)
+	n := len(dst)
 	if form&formCompact != 0 {
-		var text [32]byte
+		dst = slices.Grow(dst, 32)[:n+32]
+		text := (*[32]byte)(dst[n:])
 		binary.BigEndian.PutUint64(text[0:], a)
 		binary.BigEndian.PutUint64(text[8:], b)
 		binary.BigEndian.PutUint64(text[16:], c)
 		binary.BigEndian.PutUint64(text[24:], d)
-		return append(dst, text[:]...)
+		return dst
 	}
-	text := [36]byte{8: '-', 13: '-', 18: '-', 23: '-'}
+	// Where it is to stand: to copy what has just been written in parts is slow.
+	dst = slices.Grow(dst, 36)[:n+36]
+	text := (*[36]byte)(dst[n:])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	binary.BigEndian.PutUint64(text[0:], a)
 	binary.BigEndian.PutUint32(text[9:], uint32(b>>32))
 	binary.BigEndian.PutUint32(text[14:], uint32(b))
 	binary.BigEndian.PutUint32(text[19:], uint32(c>>32))
 	binary.BigEndian.PutUint32(text[24:], uint32(c))
 	binary.BigEndian.PutUint64(text[28:], d)
-	return append(dst, text[:]...)
+	return dst
 }
 
 // hex writes 32 bits as eight digits, the first in the highest byte: each nibble
