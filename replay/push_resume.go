@@ -99,6 +99,20 @@ func newResumed(led *ledger.Account, unknown scenario.Policy) *resumed {
 	return r
 }
 
+// left are those of recs that are to be sent, in their place; the others are let go of.
+func (r *resumed) left(recs []record.Record) []record.Record {
+	n := 0
+	for i := range recs {
+		if !r.wants(&recs[i]) {
+			recs[i].Chunk.Done(1)
+			continue
+		}
+		recs[n] = recs[i]
+		n++
+	}
+	return recs[:n]
+}
+
 // wants says whether rec is to be sent, and when. Records come in order of seq.
 func (r *resumed) wants(rec *record.Record) bool {
 	for len(r.spans) > 0 && r.spans[0].First+r.spans[0].Count <= rec.Seq {

@@ -91,22 +91,13 @@ func (p *push) now() time.Duration { return time.Since(p.begun) }
 
 // generate offers the records.
 func (p *push) generate(ctx context.Context) error {
-	recs := make([]record.Record, 0, chunk)
-	for r := range p.plan.Records(p.slice) {
-		if p.resumed != nil && !p.resumed.wants(&r) {
-			r.Chunk.Done(1)
-			continue
-		}
-		if recs = append(recs, r); len(recs) < chunk {
-			continue
+	for recs := range p.plan.Batches(p.slice, chunk) {
+		if p.resumed != nil {
+			recs = p.resumed.left(recs)
 		}
 		if err := p.offer(ctx, recs); err != nil {
 			return err
 		}
-		recs = recs[:0]
-	}
-	if err := p.offer(ctx, recs); err != nil {
-		return err
 	}
 	p.mu.Lock()
 	p.dispatch.End()

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -547,6 +548,30 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%v is said to be of log type %s: %s", r.ID, name, r.Data)
 		}
 	}
+}
+
+// Batches are the records, so many at a time, and may be left at any time.
+func TestBatchesAreTheRecords(t *testing.T) {
+	p := smoke(t, 3, Run{ID: "x"})
+	want := slices.Collect(p.Records(Slice{}))
+	rapid.Check(t, func(t *rapid.T) {
+		n, stop := rapid.IntRange(1, 50).Draw(t, "n"), rapid.IntRange(1, len(want)).Draw(t, "stop")
+		var got []record.Record
+		for recs := range p.Batches(Slice{}, n) {
+			if len(recs) != n && len(got)+len(recs) != len(want) {
+				t.Fatalf("a batch of %d, want %d", len(recs), n)
+			}
+			if got = append(got, recs...); len(got) >= stop {
+				break
+			}
+		}
+		same := func(a, b record.Record) bool {
+			return a.ID == b.ID && a.Seq == b.Seq && a.Due == b.Due && a.PartitionKey == b.PartitionKey && bytes.Equal(a.Data, b.Data)
+		}
+		if len(got) < stop || !slices.EqualFunc(got, want[:len(got)], same) {
+			t.Fatalf("%d of %d, stopped at %d: got %v, want %v", len(got), len(want), stop, got, want)
+		}
+	})
 }
 
 // Records yields smoke at this many records a second.

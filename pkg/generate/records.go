@@ -26,18 +26,40 @@ func (p *Plan) Values(user uint32) template.Values {
 // counts from 0 within the slice. The same plan yields the same records for ever.
 func (p *Plan) Records(s Slice) iter.Seq[record.Record] {
 	return func(yield func(record.Record) bool) {
+		for recs := range p.Batches(s, 1) {
+			if !yield(recs[0]) {
+				return
+			}
+		}
+	}
+}
+
+// Batches is Records, n at a time, the last ones fewer. They are overwritten by
+// the next n: each is made where it is to lie, because to copy what has just been
+// written in parts is slow.
+func (p *Plan) Batches(s Slice, n int) iter.Seq[[]record.Record] {
+	return func(yield func([]record.Record) bool) {
 		var m maker
 		defer m.end()
 		var seq uint64
+		recs := make([]record.Record, 0, n)
 		p.walk(s, func(step Step, u *player) bool {
-			r := record.Record{
-				ID:  record.ID{Run: p.Tag, User: step.User, Event: step.Event, Copy: step.Copy},
-				Seq: seq, PartitionKey: p.keyOf(u, step.Event), Due: step.Due,
-			}
+			recs = recs[:len(recs)+1]
+			r := &recs[len(recs)-1]
+			r.ID = record.ID{Run: p.Tag, User: step.User, Event: step.Event, Copy: step.Copy}
+			r.Seq, r.PartitionKey, r.Due = seq, p.keyOf(u, step.Event), step.Due
 			r.Data, r.Chunk = m.keep(p.append(m.rest, u.cohort, step.Event, &u.values))
 			seq++
-			return yield(r)
+			if len(recs) < n {
+				return true
+			}
+			full := recs
+			recs = recs[:0]
+			return yield(full)
 		})
+		if len(recs) > 0 {
+			yield(recs)
+		}
 	}
 }
 
