@@ -64,7 +64,7 @@ func alike(t testing.TB, users int, set ...string) *replay.Job {
 // What explain says of each record is what verify says of it: the same state,
 // the same rows at the same places, and none that it does not count.
 func TestExplainAgreesWithVerify(t *testing.T) {
-	l := playIn(t, "", alike(t, 6, "inject.duplicate=5%"), func(c *local.Config) {
+	l := playIn(t, "", alike(t, 3, "inject.duplicate=5%"), func(c *local.Config) {
 		c.Faults.Drop, c.Faults.Duplicate, c.Faults.Corrupt, c.Delimiter, c.BufferBytes = 9, 9, 9, "\n", 8<<10
 	})
 	named := map[string][]replay.Named{}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"kreplay/pkg/record"
 	"kreplay/pkg/report"
 	"kreplay/replay"
+	"kreplay/scenarios"
 )
 
 const (
@@ -69,7 +71,7 @@ func kill(t *testing.T, seed uint64) *killed {
 	run, lake := filepath.Join(dir, "run"), filepath.Join(dir, "lake")
 	cfg := local.Config{Lake: lake, BufferInterval: time.Hour, BufferBytes: 1 << 20, Delimiter: "\n",
 		Faults: local.Faults{Seed: seed, Of: 40 * killedUsers, Throttle: rng.IntN(300), LostPercent: float64(seed % 2 * 20)}}
-	trap := newTrap(t, rng)
+	trap := newTrap(rng)
 	pipe := start(t, cfg, trap.listen)
 	exe, err := os.Executable()
 	if err != nil {
@@ -176,25 +178,34 @@ func (t *trap) set(reads, writes int64) {
 	t.writes.Store(writes)
 }
 
-// newTrap springs before the push can end: there are at least as many bytes as
-// the records have in base64, and as many writes as requests.
-func newTrap(t *testing.T, rng *rand.Rand) *trap {
-	t.Helper()
-	plan, err := smoke(t, killedUsers).Plan(generate.Run{})
+// wholePush is what all senders have to send: bytes of all records in base64,
+// and at least so many requests.
+var wholePush = sync.OnceValues(func() (size, requests int64) {
+	job, err := replay.Check(scenarios.FS, "smoke", []string{fmt.Sprintf("population.users=%d", killedUsers)})
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	var size int64
+	plan, err := job.Plan(generate.Run{})
+	if err != nil {
+		panic(err)
+	}
 	for r := range plan.Records(generate.Slice{}) {
 		size += int64(base64.StdEncoding.EncodedLen(len(r.Data)))
 	}
+	return size, int64(plan.Total() / batch.MaxRecords)
+})
+
+// newTrap springs before the push can end: there are at least as many bytes as
+// the records have in base64, and as many writes as requests.
+func newTrap(rng *rand.Rand) *trap {
+	size, requests := wholePush()
 	trap := &trap{victim: make(chan *os.Process, 1), size: size}
 	trap.reads.Store(size * 2)
 	trap.writes.Store(size)
 	if rng.IntN(3) > 0 {
 		trap.reads.Store(1 + rng.Int64N(size))
 	} else {
-		trap.writes.Store(1 + rng.Int64N(int64(plan.Total()/batch.MaxRecords)))
+		trap.writes.Store(1 + rng.Int64N(requests))
 	}
 	return trap
 }

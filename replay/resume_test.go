@@ -64,7 +64,7 @@ func killAndResume(t *testing.T, seed uint64, to string) (kills uint64, res *rep
 	rng := rand.New(rand.NewPCG(seed, 3))
 	dir := t.TempDir()
 	run, lake := filepath.Join(dir, "run"), filepath.Join(dir, "lake")
-	trap := newTrap(t, rng)
+	trap := newTrap(rng)
 	pipe := start(t, local.Config{Lake: lake, BufferInterval: time.Hour, BufferBytes: 1 << 20, Delimiter: "\n", Streams: specs(t, smoke(t, 1), to),
 		Faults: local.Faults{Seed: seed, LostPercent: float64(seed / 2 % 2 * 10)}}, trap.listen)
 	exe, err := os.Executable()

@@ -53,7 +53,7 @@ func TestReshardingLosesNothing(t *testing.T) {
 				}
 			},
 			"resize": func(rt *rapid.T) {
-				if err := p.Resize(streamName, rapid.IntRange(1, 9).Draw(rt, "n")); err != nil {
+				if err := p.Resize(streamName, rapid.IntRange(1, 5).Draw(rt, "n")); err != nil {
 					rt.Fatal(err)
 				}
 			},
