@@ -83,13 +83,6 @@ func (s *part) beginsWithNumber(b []byte, v *Values) (n int, ok bool) {
 		return s.user.begins(b, v.UserID)
 	case s.kind == slotCounter:
 		return s.user.begins(b, v.CounterBase+uint64(s.index)+1)
-	case s.kind == slotTime && s.form.unit != 0:
-		at := s.whole + v.Shift*(1e9/s.form.unit)
-		if at < 0 {
-			return 0, false
-		}
-		n, ok = digits(b, uint64(at), 0)
-		return n + len(s.fraction), ok && bytes.HasPrefix(b[n:], s.fraction)
 	}
 	return 0, false
 }
@@ -127,6 +120,14 @@ func digits(b []byte, n uint64, width int) (length int, ok bool) {
 		if got, carry = bits.Add64(lo, eight, 0); hi+carry > 0 {
 			return 0, false
 		}
+	}
+	if length < len(tens) { // as nearly all are, which 64 bits hold
+		for _, c := range rest {
+			if got = got*10 + uint64(c-'0'); c < '0' || c > '9' {
+				return 0, false
+			}
+		}
+		return length, got == n
 	}
 	for _, c := range rest {
 		hi, lo := bits.Mul64(got, 10)
