@@ -78,13 +78,14 @@ func (l *Lead) Text(b []byte) (text []byte, ok bool) {
 // beginsWithNumber says the same of one slot, where that is a number and nothing
 // has to be written to compare it; not ok: it is none, or b begins otherwise.
 func (s *part) beginsWithNumber(b []byte, v *Values) (n int, ok bool) {
-	switch {
-	case s.kind == slotUser:
+	switch s.kind {
+	case slotUser:
 		return s.user.begins(b, v.UserID)
-	case s.kind == slotCounter:
+	case slotCounter:
 		return s.user.begins(b, v.CounterBase+uint64(s.index)+1)
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 // begins says how long n is as append writes it, if b begins with it.
