@@ -141,6 +141,46 @@ func TestSeeFromManyGoroutines(t *testing.T) {
 	}
 }
 
+// Workers may count batches at the same time, over many pages, one of them backwards;
+// which row is extra differs, how many and where does not.
+func TestBatchesFromManyGoroutines(t *testing.T) {
+	const workers = 3
+	plan := smokePlan(t, 20)
+	a := newAccount(t, plan)
+	var g sync.WaitGroup
+	counted := [workers]Counted{}
+	for i := range workers {
+		g.Go(func() {
+			var b Batch
+			b.Begin(a, Place{Object: fmt.Sprint(i)})
+			add := func(n Counted) { counted[i].Intact += n.Intact; counted[i].Extra += n.Extra }
+			for user := range uint32(plan.Users) {
+				if i == 1 {
+					user = uint32(plan.Users) - 1 - user
+				}
+				for event := range uint32(plan.Cohort(user).Events) {
+					add(b.See(generate.Match{Kind: generate.Planned, User: user, Event: classOf(plan, user, event), Intact: true}, int64(user)<<16|int64(event)))
+				}
+			}
+			add(b.Flush())
+		})
+	}
+	g.Wait()
+	sum, named := Counted{}, map[string]bool{}
+	for _, n := range counted {
+		sum.Intact += n.Intact
+		sum.Extra += n.Extra
+	}
+	tally, err := a.Settle(alone(allAcked(plan)), true, func(d Difference) error {
+		named[fmt.Sprint(d.Object, d.Offset)] = true
+		return nil
+	})
+	if want := (Counted{Intact: plan.Total(), Extra: (workers - 1) * plan.Total()}); err != nil || sum != want ||
+		tally.Delivered != want.Intact || tally.Pipeline != want.Extra || uint64(len(named)) != want.Extra {
+		t.Errorf("%+v, %v; counted %+v and %d places named, want %+v", tally, err, sum, len(named), want)
+	}
+}
+
 // A duplicate of a row is found where Identify reads it: the account and the plan speak of the same record.
 func TestRowsAsIdentified(t *testing.T) {
 	plan := smokePlan(t, 2)

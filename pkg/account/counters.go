@@ -68,18 +68,27 @@ func (c *counters) add(seat generate.Seat, user, event uint32, intact bool) (ext
 // addTo is add to a page that the caller has locked.
 func (c *counters) addTo(p *page, at spot, user uint32, intact bool) (extra bool) {
 	bits := c.open(at.page)
+	if slot := at.user + at.event; intact && at.members == nil && slotOf(bits, slot) == 0 { // as nearly all are
+		setSlot(bits, slot, 1)
+		c.counted(p, at.page)
+		return false
+	}
 	before := c.read(p, at, bits)
 	if n := before.rows(); n > 0 { // else there is no need to know how many are planned
 		extra = n >= uint64(c.classes.Multiplicity(user, at.event))
 	}
 	c.count(p, at, bits, before, intact)
-	p.rows++
 	p.odd = p.odd || extra || !intact
-	if c.whole && !p.odd && p.rows == uint64(p.slots) {
-		p.state = complete
-		c.narrow.drop(at.page)
-	}
+	c.counted(p, at.page)
 	return extra
+}
+
+// counted notes that a page has a row more.
+func (c *counters) counted(p *page, n int) {
+	if p.rows++; c.whole && !p.odd && p.rows == uint64(p.slots) {
+		p.state = complete
+		c.narrow.drop(n)
+	}
 }
 
 // get returns the rows of the class that begins with event.
@@ -140,6 +149,9 @@ func (c *counters) close() {
 func (c *counters) open(n int) []byte {
 	bits := c.narrow.page(n)
 	p := &c.table[n]
+	if p.state == open {
+		return bits
+	}
 	switch p.state {
 	case untouched:
 		p.slots = uint32(c.slotsOf(n))

@@ -78,20 +78,14 @@ func (l *Lead) Text(b []byte) (text []byte, ok bool) {
 // beginsWithNumber says the same of one slot, where that is a number and nothing
 // has to be written to compare it; not ok: it is none, or b begins otherwise.
 func (s *part) beginsWithNumber(b []byte, v *Values) (n int, ok bool) {
-	switch {
-	case s.kind == slotUser:
+	switch s.kind {
+	case slotUser:
 		return s.user.begins(b, v.UserID)
-	case s.kind == slotCounter:
+	case slotCounter:
 		return s.user.begins(b, v.CounterBase+uint64(s.index)+1)
-	case s.kind == slotTime && s.form.unit != 0:
-		at := s.whole + v.Shift*(1e9/s.form.unit)
-		if at < 0 {
-			return 0, false
-		}
-		n, ok = digits(b, uint64(at), 0)
-		return n + len(s.fraction), ok && bytes.HasPrefix(b[n:], s.fraction)
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 // begins says how long n is as append writes it, if b begins with it.
@@ -127,6 +121,14 @@ func digits(b []byte, n uint64, width int) (length int, ok bool) {
 		if got, carry = bits.Add64(lo, eight, 0); hi+carry > 0 {
 			return 0, false
 		}
+	}
+	if length < len(tens) { // as nearly all are, which 64 bits hold
+		for _, c := range rest {
+			if got = got*10 + uint64(c-'0'); c < '0' || c > '9' {
+				return 0, false
+			}
+		}
+		return length, got == n
 	}
 	for _, c := range rest {
 		hi, lo := bits.Mul64(got, 10)

@@ -26,8 +26,28 @@ type step struct {
 	literal string
 	part    *part
 	stamp   *stamp // nil: no time or date that may be written so
+	count   *count // nil: no time that is a number
 	text    uint16 // of Texts; 0: it stands in one place only
 	number  bool   // beginsWithNumber tells
+}
+
+// A count is a time as a number: what of its slot says what that is.
+type count struct {
+	whole, second int64 // as captured; how much a second is
+	fraction      string
+}
+
+// begins says how long it is so many seconds later, if b begins with it.
+func (c *count) begins(b []byte, shift int64) (n int, ok bool) {
+	at := c.whole + shift*c.second
+	if at < 0 {
+		return 0, false
+	}
+	if n, ok = digits(b, uint64(at), 0); len(c.fraction) > 0 && ok {
+		end := n + len(c.fraction)
+		return end, len(b) >= end && string(b[n:end]) == c.fraction
+	}
+	return n, ok
 }
 
 // Texts are slots of one user as a Checker renders them, those that stand in several
@@ -114,7 +134,7 @@ func (c *Checker) check(e *Event, number func(alike) uint16) (k check) {
 		rest = rest[len(s.literal):]
 		switch {
 		case s.kind == slotTime && s.form.unit != 0:
-			x.number = true
+			x.count = &count{s.whole, 1e9 / s.form.unit, string(s.fraction)}
 		case s.kind == slotTime || s.kind == slotDate:
 			x.stamp = stampOf(s)
 		default:
@@ -178,6 +198,10 @@ func (s *step) begins(b []byte, v *Values, t *Texts, all int) (n int, ok bool) {
 		}
 		text := t.bytes[at.start : at.start+at.length]
 		return len(text), bytes.HasPrefix(b, text)
+	case s.count != nil:
+		if n, ok = s.count.begins(b, v.Shift); ok {
+			return n, true
+		}
 	case s.number:
 		if n, ok = s.part.beginsWithNumber(b, v); ok {
 			return n, true
