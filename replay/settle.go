@@ -29,6 +29,7 @@ type waiting struct {
 	took     time.Duration // the last poll
 	over     bool          // the push has ended
 	reread   time.Time     // when its ledger is read next
+	held     time.Time     // when the pipeline last said that it holds records
 }
 
 const (
@@ -146,6 +147,9 @@ func (w *waiting) wait(ctx context.Context) error {
 		if err := w.follow(ctx); err != nil {
 			return err
 		}
+		if w.cfg.Pending != nil && w.cfg.Pending() > 0 { // asked before the stages are listed
+			w.held = time.Now()
+		}
 		if err := w.poll(ctx); err != nil {
 			return err
 		}
@@ -200,8 +204,10 @@ func (w *waiting) left() (wait time.Duration, settled bool) {
 	settled = true
 	for _, v := range w.stages {
 		quiet := w.res.Ledger.Ended
-		if v.news.newest.After(quiet) {
-			quiet = v.news.newest
+		for _, at := range []time.Time{v.news.newest, w.held} {
+			if at.After(quiet) {
+				quiet = at
+			}
 		}
 		quiet = quiet.Add(w.quietOf(v))
 		v.stage.Settled = w.over && v.stage.Err == nil && !v.news.asked.Before(quiet)

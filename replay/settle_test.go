@@ -257,6 +257,29 @@ func TestLateObjectsAreJudgedAnew(t *testing.T) {
 	}
 }
 
+// What the pipeline says that it holds is neither missing nor settled, however long it takes.
+func TestHeldRecordsAreWaitedFor(t *testing.T) {
+	p := pushAcked(t, 2)
+	for most, want := range map[time.Duration]report.Verdict{time.Hour: report.Pass, 30 * time.Second: report.Inconclusive} {
+		raw := p.half(0)
+		comes := p.ended.Add(time.Minute)
+		raw.script[1].from = comes
+		held := func() int {
+			if time.Now().Before(comes) {
+				return 40
+			}
+			return 0
+		}
+		res, err := p.in(t, 0, replay.VerifyConfig{Quiet: quiet, Max: most, Pending: held}, raw, &scripted{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := res.Stages[0].Tally; res.Report().Verdict != want || s.Missing > 0 {
+			t.Errorf("waiting %v at most: %s, %+v; want %s, none missing", most, res.Report().Verdict, s.States, want)
+		}
+	}
+}
+
 // A deliverer that starts again and writes its last object once more has made
 // duplicates, and lost nothing.
 func TestRestartedDelivererMakesDuplicates(t *testing.T) {

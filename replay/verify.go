@@ -39,7 +39,10 @@ type VerifyConfig struct {
 	Follow bool
 	// Refresh brings copies of run directories up to date, before their ledgers are
 	// read again by Follow; see Copy.Update. nil: they are no copies.
-	Refresh  func(context.Context) error
+	Refresh func(context.Context) error
+	// Pending is how many records the pipeline holds that are in no stage yet: no
+	// stage settles while there are any. nil: nobody knows.
+	Pending  func() int
 	Previous *report.Report        // what the run's last verify reported; nil: there was none
 	Engine   func(*Job) OpenEngine // judges expectations; nil, or nil for a job: they are not judged
 	Observe  func(Progress)

@@ -217,6 +217,7 @@ func (r *runner) runLocal(ctx context.Context, job *replay.Job, cfg replay.RunCo
 		return fmt.Errorf("error stage: %w", err)
 	}
 	cfg.Push.Stages = map[string]string{"raw": lake, "dlq": errorsOf}
+	cfg.Verify.Pending = pipe.Pending
 	if to.keep {
 		cfg.Push.Stages["stream"] = name
 	}

@@ -88,6 +88,15 @@ func (p *Pipeline) Flush(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Pending is how many stored records wait for their object, those apart that
+// Faults hold back. Without a lake they wait for ever.
+func (p *Pipeline) Pending() (n int) {
+	for _, s := range p.sorted() {
+		n += s.held()
+	}
+	return n
+}
+
 // deliver writes the objects of s that are due, and those that hold records up to last.
 func (p *Pipeline) deliver(ctx context.Context, s *stream, last uint64) error {
 	for {

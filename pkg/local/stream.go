@@ -269,6 +269,13 @@ func (s *stream) oldest() int64 {
 	return s.pending[0].at
 }
 
+// held is how many records wait for their object.
+func (s *stream) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending)
+}
+
 // newest is the sequence number given last.
 func (s *stream) newest() uint64 {
 	s.mu.Lock()
