@@ -180,9 +180,9 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
-// Of 30,000 tiny objects, some empty, each row is read and memory stays.
+// Of 100,000 tiny objects, some empty, each row is read and memory stays.
 func TestManyTinyObjects(t *testing.T) {
-	const objects = 30_000
+	const objects = 100_000
 	m := memory{data: make(map[string][]byte, objects)}
 	shapes := [][]byte{nil, []byte("{}"), zip(nil, 1), zip([]byte("{}{}"), 1), packers["zstd"]([]byte("{}\n")), []byte("\n"), packers["snappy"]([]byte("{}"))}
 	want := uint64(0)
@@ -193,7 +193,7 @@ func TestManyTinyObjects(t *testing.T) {
 	n := 0
 	heap := heapOf(func(look func()) {
 		stats, err := ScanAll(t.Context(), m, Sweep{Workers: 2, Row: ignore, Damage: func(d Damage) error { return fmt.Errorf("damage %+v", d) }, Keep: func(object.Info) bool {
-			if n++; n%6_000 == 0 {
+			if n++; n%20_000 == 0 {
 				look()
 			}
 			return true

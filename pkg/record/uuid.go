@@ -260,7 +260,7 @@ func BeginsWithUUID(text []byte, u [16]byte, form UUIDForm) bool {
 	x |= (uint64(binary.BigEndian.Uint32(text[9:]))<<32 | uint64(binary.BigEndian.Uint32(text[14:]))) ^ hex(hi&math.MaxUint32, letters)
 	x |= (uint64(binary.BigEndian.Uint32(text[19:]))<<32 | uint64(binary.BigEndian.Uint32(text[24:]))) ^ hex(lo>>32, letters)
 	x |= binary.BigEndian.Uint64(text[28:]) ^ hex(lo&math.MaxUint32, letters)
-	x |= uint64((text[8] ^ '-') | (text[13] ^ '-') | (text[18] ^ '-') | (text[23] ^ '-')) // the two operators bind alike
+	x |= uint64((text[8] ^ '-') | (text[13] ^ '-') | (text[18] ^ '-') | (text[23] ^ '-'))
 	return x == 0
 }
 
