@@ -1,12 +1,15 @@
 package template
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"kreplay/pkg/scenario"
 )
 
 // zones are whose offset is always the same, and whose is not.
@@ -63,6 +66,69 @@ func TestLayoutsAreStamps(t *testing.T) {
 		form, ns, ok := FormOf([]byte(`"` + at.Format(layout) + `"`))
 		if s := (part{kind: slotTime, form: form, ns: ns}); !ok || form.unit == 0 && stampOf(&s) == nil {
 			t.Errorf("%s (%v) is no stamp", layout, ok)
+		}
+	}
+}
+
+// A Checker finds what Append renders, whatever follows, and nothing that differs in
+// a byte or is cut short, also when it knows texts of the user already, or of another.
+func TestCheckerFindsWhatIsRendered(t *testing.T) {
+	rules := []scenario.Rule{
+		rule("id", scenario.UUID), rule("session", scenario.UUID), rule("u", scenario.User), rule("{ts,at,day_at}", scenario.Time), rule("n", scenario.Counter),
+		of("d", scenario.Date, "ts"), rule("p", scenario.Peer), of("s", scenario.Scale, "x"), rule("h", scenario.Hash), rule("f*", scenario.Fake),
+	}
+	p := compile(t, rules,
+		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","u":"15","ts":1541207073796,"n":"0001","d":"2018-11-03","p":"16","s":"4.99","h":"deadbeef01deadbeef01","f1":"a@b.cc","f2":"Lily","f3":"10.0.0.1"}`,
+		`{"session":"6da6afe8-83ef-49d5-916b-259e211a4073","u":"15","at":"2018-11-03T01:04:33.796Z","ts":1541207073.5,"h":"deadbeef01deadbeef01","f2":"Lily","p":"16"}`,
+		`{"session":"6da6afe8-83ef-49d5-916b-259e211a4073","u":"15","day_at":"03/Nov/2018:01:04:33 +0000","ts":1541207074000,"f1":"a@b.cc"}`)
+	c := NewChecker(p)
+	rapid.Check(t, func(t *rapid.T) {
+		var texts Texts
+		for range 2 { // users, one after another
+			user := rapid.Uint32Range(0, 1e6-1).Draw(t, "user")
+			v := &Values{
+				Tag: 1, User: user, UserID: 1e15 + uint64(user), Shift: rapid.Int64Range(-1e9, 1e9).Draw(t, "shift"), Users: 1e6, Seed: 3,
+				Numbers: []scenario.Decimal{{Digits: 25, Scale: 1}},
+			}
+			texts.Reset()
+			for _, event := range rapid.Permutation([]int{0, 1, 2}).Draw(t, "events") {
+				text := p.Append(nil, event, v)
+				if n := c.Begins(append(text, rapid.SampledFrom([]string{"", "\n", "{}", "1"}).Draw(t, "behind")...), event, v, Untold, &texts); n != len(text) {
+					t.Fatalf("%d bytes of %s, want %d", n, text, len(text))
+				}
+				at := rapid.IntRange(0, len(text)-1).Draw(t, "at")
+				if n := c.Begins(text[:at], event, v, Untold, &texts); n != 0 {
+					t.Fatalf("%d bytes of %s, cut at %d", n, text, at)
+				}
+				text[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+				if n := c.Begins(text, event, v, Untold, &texts); n != 0 {
+					t.Fatalf("%d bytes of %s, spoiled at %d", n, text, at)
+				}
+			}
+		}
+	})
+}
+
+// A Lead leads to the uuid that names the event, else to the user's id.
+func TestLeadLeadsToIdentity(t *testing.T) {
+	p := compile(t, []scenario.Rule{rule("id", scenario.UUID), rule("u", scenario.User), rule("ts", scenario.Time)},
+		`{"ts":1541207073796,"id":"6da6afe8-83ef-49d5-916b-259e211a4073","u":"15"}`, `{"ts":1541207073797,"u":"15"}`, `{"ts":1541207073798}`)
+	v := &Values{Tag: 1, User: 2, UserID: 1e15 + 2, Users: 1e6}
+	for event := range p.Events {
+		lead, ok := p.Lead(event)
+		if want := event < 2; ok != want {
+			t.Fatalf("event %d: %v", event, ok)
+		}
+		if !ok {
+			continue
+		}
+		text := p.Append(nil, event, v)
+		got, ok := lead.Text(text)
+		if name := map[int]string{0: "id", 1: "u"}[event]; !ok || !bytes.Contains(text, []byte(`"`+name+`":"`+string(got)+`"`)) {
+			t.Errorf("%q of %s, want %s", got, text, name)
+		}
+		if _, ok := lead.Text(text[:bytes.Index(text, got)]); ok {
+			t.Errorf("an id in the first bytes of %s", text)
 		}
 	}
 }
