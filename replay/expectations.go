@@ -144,8 +144,8 @@ func inquire(ctx context.Context, res *Result, stage string, open OpenEngine, di
 }
 
 // feed takes a row that is one of the run's records, intact or not.
-func (q *inquiry) feed(m generate.Match, row []byte) error {
-	return q.loader.Add(q.plan.LogType(q.plan.ID(m.User, m.Event)), row)
+func (q *inquiry) feed(user, event uint32, row []byte) error {
+	return q.loader.Add(q.plan.LogType(q.plan.ID(user, event)), row)
 }
 
 // judge is called when all rows have been fed.

@@ -27,33 +27,38 @@ func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, h
 	said := v.res.Job.stage(v.stage.Name)
 	spot := v.place.spot(info.Key, v.res.Ledger.Manifest.Started, info.Modified)
 	reader.batch.Begin(v.acc, account.Place{Object: info.Key, At: info.Modified.UnixMilli(), Visible: v.visible(info)})
-	sweep := lake.Sweep{Format: v.res.Job.format(v.stage.Name)}
-	var known generate.Match // the row that sweep has just said is known
-	if v.quick != nil {
-		sweep.Known = func(b []byte) (n int) {
-			known, n = v.quick.Recognise(b, scratch)
-			return n
-		}
-	}
-	sweep.Row = func(r lake.Row) error {
-		m := known
-		if !r.Known {
-			m = v.rules.Identify(r.Data, formOf(said, r), scratch)
-		}
-		v.soFar.add(reader.batch.See(m, r.Offset))
-		has.ours = has.ours || m.Kind != generate.Foreign
-		if m.Kind != generate.Planned {
-			return nil
-		}
-		if why := spot.wrong(m.User, m.Event); why != "" {
-			if err := v.misplaced(m, r, why); err != nil {
+	planned := func(user, event uint32, data []byte, offset int64) error {
+		if why := spot.wrong(user, event); why != "" {
+			if err := v.misplaced(user, event, info.Key, offset, why); err != nil {
 				return err
 			}
 		}
 		if v.ask == nil {
 			return nil
 		}
-		return v.ask.feed(m, r.Data)
+		return v.ask.feed(user, event, data)
+	}
+	sweep := lake.Sweep{Format: v.res.Job.format(v.stage.Name)}
+	if v.quick != nil {
+		var user, event uint32 // of the row that sweep has just said is known
+		sweep.Known = func(b []byte) (n int) {
+			user, event, n = v.quick.Recognise(b, scratch)
+			return n
+		}
+		sweep.KnownRow = func(data []byte, offset int64) error {
+			v.soFar.add(reader.batch.SeeIntact(user, event, offset))
+			has.ours = true
+			return planned(user, event, data, offset)
+		}
+	}
+	sweep.Row = func(r lake.Row) error {
+		m := v.rules.Identify(r.Data, formOf(said, r), scratch)
+		v.soFar.add(reader.batch.See(m, r.Offset))
+		has.ours = has.ours || m.Kind != generate.Foreign
+		if m.Kind != generate.Planned {
+			return nil
+		}
+		return planned(m.User, m.Event, r.Data, r.Offset)
 	}
 	owner := v.res.owner(v.stage.Name)
 	sweep.Unread, sweep.Damage = owner.unread, v.unreadable(owner, has)
@@ -88,10 +93,10 @@ func damaged(d lake.Damage, whose string) account.Difference {
 }
 
 // misplaced names a row that lies where nothing of this run belongs.
-func (v *verifier) misplaced(m generate.Match, r lake.Row, why string) error {
+func (v *verifier) misplaced(user, event uint32, object string, offset int64, why string) error {
 	v.away.Add(1)
-	id := v.res.Plan.ID(m.User, m.Event)
+	id := v.res.Plan.ID(user, event)
 	return v.found.add(account.Difference{
-		Kind: account.KindMisplaced, ID: id, LogType: v.res.Plan.LogType(id), Object: r.Object, Offset: r.Offset, Detail: why,
+		Kind: account.KindMisplaced, ID: id, LogType: v.res.Plan.LogType(id), Object: object, Offset: offset, Detail: why,
 	})
 }

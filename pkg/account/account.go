@@ -86,7 +86,7 @@ func (a *Account) See(m generate.Match, at Place) (extra bool) {
 	case generate.Planned:
 		seat := a.plan.Seat(m.User)
 		index := seat.First + uint64(m.Event)
-		a.arrivals.see(index, at)
+		a.arrivals.see(index, a.arrivals.arrival(at))
 		if extra = a.counts.add(seat, m.User, m.Event, m.Intact); extra || !m.Intact {
 			a.keep(index, m, at)
 		}

@@ -32,10 +32,7 @@ func (b *Batch) Begin(a *Account, at Place) { b.a, b.at = a, at }
 // See is [Account.See], now or later. It says what was counted meanwhile.
 func (b *Batch) See(m generate.Match, offset int64) (n Counted) {
 	if m.Kind == generate.Planned && m.Intact {
-		if b.rows = append(b.rows, batched{m.User, m.Event, offset}); len(b.rows) < batchSize {
-			return n
-		}
-		return b.Flush()
+		return b.SeeIntact(m.User, m.Event, offset)
 	}
 	at := b.at // in which order rows count decides nothing
 	at.Offset = offset
@@ -47,6 +44,14 @@ func (b *Batch) See(m generate.Match, offset int64) (n Counted) {
 		n.Mutated++
 	}
 	return n
+}
+
+// SeeIntact is See of a row that is what was planned.
+func (b *Batch) SeeIntact(user, event uint32, offset int64) (n Counted) {
+	if b.rows = append(b.rows, batched{user, event, offset}); len(b.rows) < batchSize {
+		return n
+	}
+	return b.Flush()
 }
 
 // Flush counts the rows that wait.
@@ -66,15 +71,24 @@ func (b *Batch) Flush() (n Counted) {
 
 // count counts them, and notes which ones are extra.
 func (b *Batch) count() {
-	c := b.a.counts
-	var seat generate.Seat
-	var home spot
-	var held *page
+	c, arrivals := b.a.counts, b.a.arrivals
+	came := arrivals.arrival(b.at)
+	var (
+		seat  generate.Seat
+		home  spot
+		alike [][]uint32
+		held  *page
+		picks picker
+	)
+	if arrivals != nil {
+		picks = newPicker(arrivals.Timing)
+	}
 	for i := range b.rows {
 		r := &b.rows[i]
 		if i == 0 || r.user != b.rows[i-1].user {
 			seat = b.a.plan.Seat(r.user)
 			home = c.home(seat, r.user)
+			alike = c.parts[seat.Cohort.Number()].alike
 			if p := &c.table[home.page]; p != held {
 				if held != nil {
 					held.mu.Unlock()
@@ -83,7 +97,14 @@ func (b *Batch) count() {
 				held.mu.Lock()
 			}
 		}
-		b.a.arrivals.see(seat.First+uint64(r.event), b.at)
+		if arrivals != nil {
+			if slot, timed := picks.slot(seat.First + uint64(r.event)); timed {
+				arrivals.note(slot, came)
+			}
+		}
+		if alike[r.event] == nil && c.addFirst(held, home.page, home.user+r.event) {
+			continue
+		}
 		if c.addTo(held, c.at(home, seat, r.event), r.user, true) {
 			b.extra = append(b.extra, i)
 		}

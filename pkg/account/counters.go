@@ -68,11 +68,6 @@ func (c *counters) add(seat generate.Seat, user, event uint32, intact bool) (ext
 // addTo is add to a page that the caller has locked.
 func (c *counters) addTo(p *page, at spot, user uint32, intact bool) (extra bool) {
 	bits := c.open(at.page)
-	if slot := at.user + at.event; intact && at.members == nil && slotOf(bits, slot) == 0 { // as nearly all are
-		setSlot(bits, slot, 1)
-		c.counted(p, at.page)
-		return false
-	}
 	before := c.read(p, at, bits)
 	if n := before.rows(); n > 0 { // else there is no need to know how many are planned
 		extra = n >= uint64(c.classes.Multiplicity(user, at.event))
@@ -81,6 +76,18 @@ func (c *counters) addTo(p *page, at spot, user uint32, intact bool) (extra bool
 	p.odd = p.odd || extra || !intact
 	c.counted(p, at.page)
 	return extra
+}
+
+// addFirst adds to a page that the caller has locked an intact row of a record that no
+// other one is like, if it is its first, as nearly all are.
+func (c *counters) addFirst(p *page, n int, slot uint32) bool {
+	bits := c.open(n)
+	if slotOf(bits, slot) != 0 {
+		return false
+	}
+	setSlot(bits, slot, 1)
+	c.counted(p, n)
+	return true
 }
 
 // counted notes that a page has a row more.

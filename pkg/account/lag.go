@@ -63,6 +63,23 @@ func (t *Timing) slot(index uint64) (slot uint32, timed bool) {
 	return uint32(block), index == t.pick(block)
 }
 
+// A picker tells of indexes that follow one another which ones are timed, as slot
+// does, without dividing each.
+type picker struct {
+	t                 *Timing
+	block, from, pick uint64
+}
+
+func newPicker(t *Timing) picker { return picker{t: t, pick: t.pick(0)} }
+
+func (p *picker) slot(index uint64) (slot uint32, timed bool) {
+	if index-p.from >= p.t.every {
+		p.block = index / p.t.every
+		p.from, p.pick = p.block*p.t.every, p.t.pick(p.block)
+	}
+	return uint32(p.block), index == p.pick
+}
+
 // pick is the record of a run of so many that is timed, by its dense index.
 func (t *Timing) pick(block uint64) (index uint64) {
 	pick, _ := bits.Mul64(scatter(block+uint64(t.plan.Tag)<<32), t.every)
@@ -108,11 +125,16 @@ func (t *Timing) ask(slot uint32, worker int, logType uint16, members []attempt)
 	if best == nil {
 		return
 	}
-	for len(t.asked) <= worker {
-		t.asked = append(t.asked, nil)
+	t.askOf(slot, worker, logType, best.span.Fate, best.seq)
+}
+
+// askOf notes the record of a class that is timed.
+func (t *Timing) askOf(slot uint32, worker int, logType uint16, fate record.Fate, seq uint64) {
+	if t.asked[worker] == nil {
+		t.asked[worker] = make([]ledger.Sent, 0, len(t.sends)/len(t.asked)+1)
 	}
-	t.sends[slot] = send{logType: logType, fate: best.span.Fate}
-	t.asked[worker] = append(t.asked[worker], ledger.Sent{Seq: best.seq, Place: slot})
+	t.sends[slot] = send{logType: logType, fate: fate}
+	t.asked[worker] = append(t.asked[worker], ledger.Sent{Seq: seq, Place: slot})
 }
 
 // Ask asks the workers' ledgers, after the first Settle of a stage that is timed,
@@ -183,15 +205,16 @@ func (a *Account) Time(t *Timing) {
 
 // saveTimes writes what was timed, also by an Account before this one.
 func (a *Account) saveTimes(f *frameWriter) {
-	lists := a.timed
 	if s := a.arrivals; s != nil {
-		for k, list := range [...][]atomic.Uint32{s.seen, s.visible} {
+		for _, list := range [...][]atomic.Uint32{s.seen, s.visible} {
+			f.number(uint64(len(list)))
 			for i := range list {
-				lists[k] = append(lists[k], list[i].Load())
+				f.number(uint64(list[i].Load()))
 			}
 		}
+		return
 	}
-	for _, list := range lists {
+	for _, list := range a.timed {
 		f.number(uint64(len(list)))
 		for _, at := range list {
 			f.number(uint64(at))
@@ -215,21 +238,34 @@ func (d *decoder) times() (list []uint32) {
 	return list
 }
 
+// arrival is a time of a row as arrivals keep it, and when it was visible.
+type arrival struct{ seen, visible uint32 }
+
+// arrival of the rows of a place; s may be nil.
+func (s *arrivals) arrival(at Place) (a arrival) {
+	if s == nil {
+		return a
+	}
+	a = arrival{s.ms(at.At), unlisted}
+	if at.Visible != 0 {
+		a.visible = max(s.ms(at.Visible), unlisted+1)
+	}
+	return a
+}
+
 // see notes a row of the class whose first record has a dense index.
-func (s *arrivals) see(index uint64, at Place) {
+func (s *arrivals) see(index uint64, a arrival) {
 	if s == nil {
 		return
 	}
-	slot, timed := s.slot(index)
-	if !timed {
-		return
+	if slot, timed := s.slot(index); timed {
+		s.note(slot, a)
 	}
-	first(&s.seen[slot], s.ms(at.At))
-	visible := uint32(unlisted)
-	if at.Visible != 0 {
-		visible = max(s.ms(at.Visible), unlisted+1)
-	}
-	first(&s.visible[slot], visible)
+}
+
+func (s *arrivals) note(slot uint32, a arrival) {
+	first(&s.seen[slot], a.seen)
+	first(&s.visible[slot], a.visible)
 }
 
 // first notes a time, unless an earlier one is known.
@@ -243,10 +279,10 @@ func first(at *atomic.Uint32, now uint32) {
 }
 
 // begin forgets what a walk before this one asked for that nobody asked a ledger.
-func (s *arrivals) begin() {
+func (s *arrivals) begin(workers int) {
 	if s != nil && !s.known {
 		clear(s.sends)
-		s.asked = nil
+		s.asked = make([][]ledger.Sent, workers)
 	}
 }
 
@@ -258,6 +294,19 @@ type timedClass struct {
 	members  []attempt
 	hasRows  bool
 	inErrors bool
+}
+
+// whole takes note of a class that is timed, of which all records were acked and have
+// rows, and the first was sent as seq says.
+func (s *arrivals) whole(index uint64, worker int, logType uint16, seq uint64) {
+	slot, timed := s.slot(index)
+	if !timed {
+		return
+	}
+	s.seen[slot].CompareAndSwap(0, untimed)
+	if !s.known {
+		s.askOf(slot, worker, logType, record.Acked, seq)
+	}
 }
 
 // class takes note of a class, if it is timed.

@@ -327,6 +327,24 @@ func TestSampleIsFair(t *testing.T) {
 	fair(t, "place in its block", picks, total, every)
 }
 
+// A picker times the records that slot times, wherever it is asked next.
+func TestPickerTimesTheSample(t *testing.T) {
+	plan := smokePlan(t, 30)
+	rapid.Check(t, func(rt *rapid.T) {
+		timing := newTiming(plan, began, rapid.Uint64Range(1, plan.Distinct()).Draw(rt, "most"))
+		picks := newPicker(timing)
+		for range rapid.IntRange(1, 10).Draw(rt, "runs") {
+			from := rapid.Uint64Range(0, plan.Distinct()-1).Draw(rt, "from")
+			for index := from; index < min(from+40, plan.Distinct()); index++ {
+				slot, timed := timing.slot(index)
+				if s, ok := picks.slot(index); ok != timed || timed && s != slot {
+					rt.Fatalf("record %d of one in %d: slot %d, %v, want %d, %v", index, timing.every, s, ok, slot, timed)
+				}
+			}
+		}
+	})
+}
+
 // fair holds counts of parts of equal size against chance: five sigma.
 func fair[K comparable](t *testing.T, what string, counts map[K]int, total, parts int) {
 	t.Helper()
@@ -397,7 +415,7 @@ func TestEarliestRowFromManyGoroutines(t *testing.T) {
 	for k := range 4 {
 		g.Go(func() {
 			for i := range int64(1000) {
-				a.arrivals.see(plan.Index(0, 3), Place{At: began.UnixMilli() + (i*7919+int64(k))%1009})
+				a.arrivals.see(plan.Index(0, 3), a.arrivals.arrival(Place{At: began.UnixMilli() + (i*7919+int64(k))%1009}))
 			}
 		})
 	}

@@ -63,7 +63,7 @@ func (a *Account) Lag(now time.Time, ahead time.Duration, settled bool) Lag {
 		switch {
 		case seen == rejected:
 		case seen == 0 && !settled && sent.fate == record.Acked && sent.at > 0:
-			waits = append(waits, took{uint32(slot), until - min(until, sent.at)})
+			waits = append(waits, tookOf(uint32(slot), until-min(until, sent.at)))
 		case seen == 0:
 		case sent.at == 0 || seen == untimed:
 			l.Unsaid++
@@ -73,33 +73,27 @@ func (a *Account) Lag(now time.Time, ahead time.Duration, settled bool) Lag {
 			}
 			l.Seconds = l.Seconds && (s.base+int64(seen))%1000 == 0
 			first, last = min(first, sent.at), max(last, sent.at)
-			lags = append(lags, took{uint32(slot), seen - min(seen, sent.at)})
+			lags = append(lags, tookOf(uint32(slot), seen-min(seen, sent.at)))
 			if at := s.visible[slot].Load(); at > unlisted {
 				at = s.ms(s.base + int64(at) + ahead.Milliseconds())
-				visible = append(visible, took{uint32(slot), at - min(at, sent.at)})
+				visible = append(visible, tookOf(uint32(slot), at-min(at, sent.at)))
 			}
 		}
 	}
-	buf := make([]uint64, len(s.sends))
-	for _, g := range groups(buf, lags, func(uint32) uint32 { return 0 }) {
-		l.All = g.Quantiles
-	}
-	for _, g := range groups(buf, visible, func(uint32) uint32 { return 0 }) {
-		l.Visible = g.Quantiles
-	}
-	for _, g := range groups(buf, lags, func(slot uint32) uint32 { return uint32(s.sends[slot].logType) }) {
+	lags, visible = sorted(lags), sorted(visible)
+	l.All, l.Visible, l.AtLeast = quantiles(lags), quantiles(visible), quantile(lags, 99)
+	for _, g := range groups(lags, func(t took) uint32 { return uint32(s.sends[t.slot()].logType) }) {
 		l.LogTypes = append(l.LogTypes, LogTypeLag{s.plan.LogTypes()[g.key], g.Quantiles})
 	}
 	if len(lags) > 0 {
 		l.Step = stepOf(s.base+int64(first), s.base+int64(last))
 	}
 	step := l.Step.Milliseconds()
-	for _, g := range groups(buf, lags, func(slot uint32) uint32 { return uint32((s.base + int64(s.sends[slot].at)) / step) }) {
+	for _, g := range groups(lags, func(t took) uint32 { return uint32((s.base + int64(s.sends[t.slot()].at)) / step) }) {
 		l.Steps = append(l.Steps, StepLag{time.UnixMilli(int64(g.key) * step).UTC(), g.Quantiles})
 	}
-	l.Waiting = uint64(len(waits))
-	for _, g := range groups(buf, append(lags, waits...), func(uint32) uint32 { return 0 }) {
-		l.AtLeast = g.P99
+	if l.Waiting = uint64(len(waits)); l.Waiting > 0 {
+		l.AtLeast = quantile(sorted(append(lags, waits...)), 99)
 	}
 	return l
 }
@@ -114,33 +108,78 @@ func stepOf(first, last int64) time.Duration {
 	}
 }
 
-// took is how many ms the record of a slot took.
-type took struct{ slot, ms uint32 }
+// took is how many ms the record of a slot took, and that slot.
+type took uint64
+
+func tookOf(slot, ms uint32) took { return took(ms)<<32 | took(slot) }
+
+func (t took) ms() uint32 { return uint32(t >> 32) }
+
+func (t took) slot() uint32 { return uint32(t) }
+
+// sorted sorts times by how long they are, into memory of its own: they are many, and
+// most are alike in their upper half.
+func sorted(list []took) []took {
+	list, _, _ = deal(list, func(t took) uint32 { return t.ms() & 0xffff })
+	list, _, _ = deal(list, func(t took) uint32 { return t.ms() >> 16 })
+	return list
+}
+
+// deal puts what has the same key together, in order of the keys, which are near
+// each other, and else as it was. ends[k] is where those of key low+k-1 end.
+func deal(list []took, key func(took) uint32) (dealt []took, low uint32, ends []int) {
+	low, high := uint32(math.MaxUint32), uint32(0)
+	for _, t := range list {
+		k := key(t)
+		low, high = min(low, k), max(high, k)
+	}
+	if low >= high { // or there is none
+		return list, low, []int{0, len(list)}
+	}
+	ends = make([]int, high-low+2)
+	for _, t := range list {
+		ends[key(t)-low+1]++
+	}
+	for i := range ends[1:] {
+		ends[i+1] += ends[i]
+	}
+	dealt = make([]took, len(list))
+	next := slices.Clone(ends)
+	for _, t := range list {
+		k := key(t) - low
+		dealt[next[k]] = t
+		next[k]++
+	}
+	return dealt, low, ends
+}
 
 type group struct {
 	key uint32
 	Quantiles
 }
 
-// groups returns the quantiles of each group that has any, by key. It works in buf.
-func groups(buf []uint64, list []took, key func(slot uint32) uint32) (all []group) {
-	sorted := buf[:len(list)]
-	for i, t := range list {
-		sorted[i] = uint64(key(t.slot))<<32 | uint64(t.ms)
-	}
-	slices.Sort(sorted)
-	for len(sorted) > 0 {
-		k := uint32(sorted[0] >> 32)
-		n, _ := slices.BinarySearch(sorted, uint64(k)<<32+1<<32)
-		g := sorted[:n]
-		all = append(all, group{k, Quantiles{uint64(n), quantile(g, 50), quantile(g, 90), quantile(g, 99), quantile(g, 100)}})
-		sorted = sorted[n:]
+// groups returns the quantiles of each group that has any, by key, of times that are
+// sorted.
+func groups(sorted []took, key func(took) uint32) (all []group) {
+	dealt, low, ends := deal(sorted, key)
+	for k, from := range ends[:len(ends)-1] {
+		if g := dealt[from:ends[k+1]]; len(g) > 0 {
+			all = append(all, group{low + uint32(k), quantiles(g)})
+		}
 	}
 	return all
 }
 
-// quantile is the smallest of sorted times that so many percent do not exceed.
-func quantile(sorted []uint64, percent int) time.Duration {
+func quantiles(sorted []took) Quantiles {
+	return Quantiles{uint64(len(sorted)), quantile(sorted, 50), quantile(sorted, 90), quantile(sorted, 99), quantile(sorted, 100)}
+}
+
+// quantile is the smallest of sorted times that so many percent do not exceed; 0
+// where there is none.
+func quantile(sorted []took, percent int) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
 	rank := (len(sorted)*percent + 99) / 100
-	return time.Duration(uint32(sorted[max(rank, 1)-1])) * time.Millisecond
+	return time.Duration(sorted[max(rank, 1)-1].ms()) * time.Millisecond
 }

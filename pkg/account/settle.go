@@ -3,6 +3,7 @@ package account
 import (
 	"cmp"
 	"iter"
+	"math"
 	"slices"
 
 	"kreplay/pkg/generate"
@@ -58,7 +59,7 @@ func (a *Account) Settle(fates []iter.Seq[ledger.Span], settled bool, report fun
 	for i, name := range a.plan.LogTypes() {
 		w.tally.LogTypes[i].Name = name
 	}
-	a.arrivals.begin()
+	a.arrivals.begin(len(fates))
 	if err := w.steps(); err != nil {
 		return Tally{}, err
 	}
@@ -104,7 +105,6 @@ type walk struct {
 	charge  charge                // of the current class
 	owed    sorter                // charges of classes with rows to be named
 	wholes  []uint64              // by cohort: users who are whole
-	room    []attempt             // of a class of such a user
 	tally   Tally
 }
 
@@ -215,14 +215,14 @@ func (w *walk) user(u *attempted) error {
 	seat := w.a.plan.Seat(u.user)
 	classes := w.a.classes.Classes(seat.Cohort)
 	if u.acked == len(u.attempts) && u.acked == seat.Cohort.Events && w.a.counts.once(seat, u.user) {
-		w.whole(seat, u.book, func(first uint32) []attempt {
-			w.room = w.room[:0]
+		w.whole(seat, u.book, func(class uint32) uint64 {
+			first := uint64(math.MaxUint64)
 			for _, m := range u.attempts {
-				if uint32(classes[m.event]) == first {
-					w.room = append(w.room, m)
+				if uint32(classes[m.event]) == class {
+					first = min(first, m.seq)
 				}
 			}
-			return w.room
+			return first
 		})
 		return nil
 	}

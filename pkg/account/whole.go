@@ -22,18 +22,15 @@ func (w *walk) atOnce(user uint32) bool {
 	if b.span.Fate != record.Acked || b.seq+n > b.span.First+b.span.Count || w.a.plan.CountOf(user) != n || !w.a.counts.once(seat, user) {
 		return false
 	}
-	w.whole(seat, b, func(first uint32) []attempt { // the first of a class is sent first
-		w.room = append(w.room[:0], attempt{event: first, seq: b.seq + uint64(first), span: b.span})
-		return w.room
-	})
+	w.whole(seat, b, func(first uint32) uint64 { return b.seq + uint64(first) }) // the first of a class is sent first
 	b.seq += n
 	w.tally.Fates.Acked += n
 	return true
 }
 
-// whole takes a user who is whole. sent says how the records of the class that begins
-// with an event were sent, as far as it matters when the first of them was.
-func (w *walk) whole(seat generate.Seat, b *book, sent func(first uint32) []attempt) {
+// whole takes a user who is whole. sent says which of the records of the class that
+// begins with an event was sent first, by its seq.
+func (w *walk) whole(seat generate.Seat, b *book, sent func(first uint32) uint64) {
 	c, times := seat.Cohort, w.a.arrivals
 	w.wholes[c.Number()]++
 	if times == nil {
@@ -42,7 +39,7 @@ func (w *walk) whole(seat generate.Seat, b *book, sent func(first uint32) []atte
 	classes := w.a.classes.Classes(c)
 	for event := range times.of(seat) {
 		if uint32(classes[event]) == event {
-			times.class(timedClass{seat.First + uint64(event), b.worker, c.LogType[event], sent(event), true, false})
+			times.whole(seat.First+uint64(event), b.worker, c.LogType[event], sent(event))
 		}
 	}
 }

@@ -119,9 +119,9 @@ const mostTried = 16
 // Recognise says which planned record b begins with, and how long that is; n is 0
 // where it does not know. The record is JSON, so that no longer or shorter row can
 // begin there. It allocates nothing once its memory is there.
-func (r *Recogniser) Recognise(b []byte, s *Scratch) (m Match, n int) {
-	if m, n = r.next(b, s); n > 0 {
-		return m, n
+func (r *Recogniser) Recognise(b []byte, s *Scratch) (user, event uint32, n int) {
+	if user, event, n = r.next(b, s); n > 0 {
+		return user, event, n
 	}
 	for _, l := range r.begin(b) {
 		text, ok := l.Text(b)
@@ -132,32 +132,32 @@ func (r *Recogniser) Recognise(b []byte, s *Scratch) (m Match, n int) {
 		if !ok {
 			continue
 		}
-		if m, n = r.record(b, l, s.player(r, user), told); n > 0 {
-			return m, n
+		if event, n = r.record(b, l, s.player(r, user), told); n > 0 {
+			return user, event, n
 		}
 	}
-	return Match{}, 0
+	return 0, 0, 0
 }
 
 // next says that b begins with the record after the one that was recognised last, as
 // most do where users are sent one after another. Where it does not, that shows
 // at its first bytes.
-func (r *Recogniser) next(b []byte, s *Scratch) (m Match, n int) {
+func (r *Recogniser) next(b []byte, s *Scratch) (user, event uint32, n int) {
 	who := s.last
-	if who == nil || who.of != r || who.next >= uint32(len(r.of[who.cohort.number])) || r.of[who.cohort.number][who.next] == nil {
-		return m, 0
+	if who == nil || who.of != r || who.next >= uint32(len(who.leads)) || who.leads[who.next] == nil {
+		return 0, 0, 0
 	}
-	return r.is(b, who, who.next, template.Untold)
+	event, n = who.is(b, who.next, template.Untold)
+	return who.values.User, event, n
 }
 
-// is says that b begins with a user's event; n is 0 if not.
-func (r *Recogniser) is(b []byte, who *known, event uint32, told template.Told) (m Match, n int) {
-	c := who.cohort
-	if n = r.check[c.number].Begins(b, int(event), &who.values, told, &who.texts); n == 0 {
-		return m, 0
+// is says that b begins with a user's event, and of which class that is; n is 0 if not.
+func (k *known) is(b []byte, event uint32, told template.Told) (class uint32, n int) {
+	if n = k.check.Begins(b, int(event), &k.values, told, &k.texts); n == 0 {
+		return 0, 0
 	}
-	who.next = event + 1
-	return Match{Kind: Planned, User: who.values.User, Event: uint32(r.c.Classes(c)[event]), Intact: true}, n
+	k.next = event + 1
+	return uint32(k.classes[event]), n
 }
 
 // begin returns the leads that b may begin with. Where the first literal of one is
@@ -204,7 +204,7 @@ func (r *Recogniser) whose(l *lead, text []byte) (user uint32, told template.Tol
 }
 
 // record finds the user's record that b begins with.
-func (r *Recogniser) record(b []byte, l *lead, who *known, told template.Told) (m Match, n int) {
+func (r *Recogniser) record(b []byte, l *lead, who *known, told template.Told) (class uint32, n int) {
 	c := who.cohort
 	events := l.events[c.number]
 	if slots := c.Program.SlotEvent; told.Part >= 0 && int(told.Slot) < len(slots) && slots[told.Slot] >= 0 {
@@ -222,27 +222,32 @@ func (r *Recogniser) record(b []byte, l *lead, who *known, told template.Told) (
 			at -= i
 		}
 		event := events[(at+len(events))%len(events)]
-		if int(event) >= c.Events || r.of[c.number][event] != l {
+		if int(event) >= c.Events || who.leads[event] != l {
 			continue
 		}
-		if m, n = r.is(b, who, event, told); n > 0 {
-			return m, n
+		if class, n = who.is(b, event, told); n > 0 {
+			return class, n
 		}
 	}
-	return m, 0
+	return 0, 0
 }
 
 // known is what a Scratch knows of a user whose rows came before.
 type known struct {
 	of     *Recogniser
 	cohort *Cohort
+	// Of the cohort, by event but for check.
+	leads   []*lead
+	classes []int32
+	check   *template.Checker
+
 	values template.Values
 	texts  template.Texts
 	next   uint32 // event
 	one    [1]uint32
 }
 
-// knownUsers is how many users a Scratch knows, a power of two: 60 kB, and up to
+// knownUsers is how many users a Scratch knows, a power of two: 75 kB, and up to
 // 6 kB for each of those who have many texts.
 const knownUsers = 256
 
@@ -258,6 +263,7 @@ func (s *Scratch) player(r *Recogniser, user uint32) *known {
 		}
 		k.texts.Reset()
 		k.of, k.cohort, k.values, k.next = r, r.c.plan.Cohort(user), r.c.plan.Values(user), 0
+		k.leads, k.classes, k.check = r.of[k.cohort.number], r.c.Classes(k.cohort), r.check[k.cohort.number]
 	}
 	s.last = k
 	return k

@@ -67,7 +67,6 @@ type Row struct {
 
 	Converted bool // from columns that have types, as Parquet's: Data is not what was stored
 	Text      bool // from cells that are texts, as in CSV, likewise
-	Known     bool // by [Sweep.Known]
 }
 
 // Damage is a span that holds no readable row: a finding, not an error. Whose it

@@ -125,7 +125,10 @@ func (s *splitter) take(ctx context.Context) error {
 	}
 	s.r += n
 	s.stats.Rows++
-	return s.sweep.Row(Row{Object: s.key, Offset: at, Data: b[:n:n], Newline: newline(b[n:]), Known: known})
+	if known {
+		return s.sweep.KnownRow(b[:n:n], at)
+	}
+	return s.sweep.Row(Row{Object: s.key, Offset: at, Data: b[:n:n], Newline: newline(b[n:])})
 }
 
 // known is how many bytes of b are a row that is known.

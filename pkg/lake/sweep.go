@@ -23,9 +23,11 @@ type Sweep struct {
 	// Known, if set, is asked of bytes that begin with '{' how many of the first
 	// are a row that it knows; 0: it knows none. They have to be one JSON object.
 	// Rows that it knows are given out as they would be without it, only sooner,
-	// and Row says of them that they are known, directly after Known did. It is
-	// not asked of CSV and Parquet, and called by the workers as Row is.
-	Known func([]byte) int
+	// and directly after Known did to KnownRow instead of Row: those that are many
+	// are given no Row to be filled. Known is not asked of CSV and Parquet, and
+	// called by the workers as Row is.
+	Known    func([]byte) int
+	KnownRow func(data []byte, offset int64) error
 	// Row and Damage are called concurrently by the workers. The calls for one
 	// object are made one at a time, in order of their offsets.
 	Row    func(Row) error

@@ -1,7 +1,5 @@
 package record
 
-import "encoding/binary"
-
 // The alphabets of ULIDs: base 32 without I, L, O and U
 // (https://github.com/ulid/spec, Crockford's Base32).
 const (
@@ -34,7 +32,7 @@ const (
 // parseULID reads the 128 bits of a ULID whose letters are of one case; without
 // letters it counts as upper case, as the specification writes them. All zeros
 // and all ones are refused, since they name nothing.
-func parseULID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
+func parseULID(text []byte) (u UUID, form UUIDForm, ok bool) {
 	var hi, lo uint64
 	var kinds uint8
 	for _, c := range text {
@@ -44,24 +42,22 @@ func parseULID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
 	}
 	mixed := kinds&(lowerLetter|upperLetter) == lowerLetter|upperLetter
 	if kinds&noDigit != 0 || mixed || text[0] > '7' || hi|lo == 0 || hi&lo == 1<<64-1 {
-		return [16]byte{}, 0, false
+		return UUID{}, 0, false
 	}
-	binary.BigEndian.PutUint64(u[:8], hi)
-	binary.BigEndian.PutUint64(u[8:], lo)
 	form = formULID
 	if kinds&lowerLetter == 0 {
 		form |= formUpper
 	}
-	return u, form, true
+	return UUID{hi, lo}, form, true
 }
 
 // appendULID writes all 128 bits: a ULID has neither version nor variant.
-func appendULID(dst []byte, u [16]byte, form UUIDForm) []byte {
+func appendULID(dst []byte, u UUID, form UUIDForm) []byte {
 	alphabet := ulidLower
 	if form&formUpper != 0 {
 		alphabet = ulidUpper
 	}
-	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	hi, lo := u.Hi, u.Lo
 	var text [ulidLen]byte
 	for i := len(text) - 1; i >= 0; i-- {
 		text[i] = alphabet[lo&31]

@@ -80,7 +80,7 @@ func TestULIDDamaged(t *testing.T) {
 					continue
 				}
 				unversioned := got
-				unversioned[6] = unversioned[6]&15 | u[6]&0xf0
+				unversioned.Hi = unversioned.Hi&^0xf000 | u.Hi&0xf000
 				gotTag, gotUser, gotSlot, ours := record.DecodeUUID(got)
 				if ours && (unversioned != u || gotTag != tag || gotUser != user || gotSlot != slot) {
 					t.Fatalf("%s for %s decoded to %v %v %v", d, text, gotTag, gotUser, gotSlot)

@@ -65,10 +65,34 @@ func (t *Tag) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// A UUID is 128 bits in two words, big-endian: so they stay in registers, where
+// sixteen bytes are written to memory and read back in another size at each call.
+type UUID struct{ Hi, Lo uint64 }
+
+// UUIDOf is the UUID of its bytes.
+func UUIDOf(b [16]byte) UUID {
+	return UUID{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+// Bytes is the inverse of UUIDOf.
+func (u UUID) Bytes() (b [16]byte) {
+	binary.BigEndian.PutUint64(b[:8], u.Hi)
+	binary.BigEndian.PutUint64(b[8:], u.Lo)
+	return b
+}
+
+// versioned is u with the version nibble of form.
+func (u UUID) versioned(form UUIDForm) UUID {
+	return UUID{u.Hi&^0xf000 | uint64(form&15)<<12, u.Lo}
+}
+
+// isVariant says whether u is of the variant of RFC 9562.
+func (u UUID) isVariant() bool { return u.Lo>>62 == variant }
+
 // EncodeUUID returns the uuid, valid as version 4, that stands for a slot of a
 // user's template in a run. A slot above MaxSlot panics: two slots would share
 // a uuid.
-func EncodeUUID(tag Tag, user, slot uint32) [16]byte {
+func EncodeUUID(tag Tag, user, slot uint32) UUID {
 	if slot > MaxSlot {
 		panic("record: uuid slot above MaxSlot")
 	}
@@ -86,8 +110,8 @@ func EncodeUUID(tag Tag, user, slot uint32) [16]byte {
 // DecodeUUID is the inverse of EncodeUUID. It ignores the version nibble, since
 // a replica keeps that of the captured uuid, and is ok only for a uuid of ours
 // that is undamaged: a random uuid passes once in 2^40.
-func DecodeUUID(u [16]byte) (tag Tag, user, slot uint32, ok bool) {
-	if u[8]>>6 != variant {
+func DecodeUUID(u UUID) (tag Tag, user, slot uint32, ok bool) {
+	if !u.isVariant() {
 		return 0, 0, 0, false
 	}
 	l, r := split(u)
@@ -110,16 +134,13 @@ func round(x, key uint64) uint64 {
 }
 
 // join spreads two halves over the free bits of a uuid: 48, 12 and 62 of them.
-func join(l, r uint64) (u [16]byte) {
+func join(l, r uint64) UUID {
 	hi := l >> 1 // 60 bits stand around the version nibble
-	binary.BigEndian.PutUint64(u[:8], hi>>12<<16|version<<12|hi&0xfff)
-	binary.BigEndian.PutUint64(u[8:], variant<<62|l&1<<half|r)
-	return u
+	return UUID{hi>>12<<16 | version<<12 | hi&0xfff, variant<<62 | l&1<<half | r}
 }
 
-func split(u [16]byte) (l, r uint64) {
-	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
-	return (hi>>16<<12|hi&0xfff)<<1 | lo>>half&1, lo & mask
+func split(u UUID) (l, r uint64) {
+	return (u.Hi>>16<<12|u.Hi&0xfff)<<1 | u.Lo>>half&1, u.Lo & mask
 }
 
 // A UUIDForm says how a uuid was written: its version nibble in the low four
@@ -154,12 +175,12 @@ func (f UUIDForm) Version() int { return int(f & 15) }
 // are of one case; without letters it counts as lower case. Variants other than
 // that of RFC 9562 are refused, and with them the nil and the max uuid, which
 // name nothing. 26 characters are read as a ULID.
-func ParseUUID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
+func ParseUUID(text []byte) (u UUID, form UUIDForm, ok bool) {
 	var words [4]uint64 // eight characters each
 	switch len(text) {
 	case 36:
 		if text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
-			return [16]byte{}, 0, false
+			return UUID{}, 0, false
 		}
 		words[0] = binary.BigEndian.Uint64(text)
 		words[1] = uint64(binary.BigEndian.Uint32(text[9:]))<<32 | uint64(binary.BigEndian.Uint32(text[14:]))
@@ -173,23 +194,23 @@ func ParseUUID(text []byte) (u [16]byte, form UUIDForm, ok bool) {
 	case ulidLen:
 		return parseULID(text)
 	default:
-		return [16]byte{}, 0, false
+		return UUID{}, 0, false
 	}
 	// What writes the same characters is what they say.
 	var lower, upper uint64 // what differs
-	for i, w := range words {
-		n := unhex(w)
-		lower |= w ^ hex(uint64(n), lowerLetters)
-		upper |= w ^ hex(uint64(n), upperLetters)
-		binary.BigEndian.PutUint32(u[4*i:], n)
+	for _, w := range words {
+		n := uint64(unhex(w))
+		lower |= w ^ hex(n, lowerLetters)
+		upper |= w ^ hex(n, upperLetters)
+		u = UUID{u.Hi<<32 | u.Lo>>32, u.Lo<<32 | n}
 	}
-	if lower != 0 && upper != 0 || u[8]>>6 != variant {
-		return [16]byte{}, 0, false
+	if lower != 0 && upper != 0 || !u.isVariant() {
+		return UUID{}, 0, false
 	}
 	if lower != 0 {
 		form |= formUpper
 	}
-	return u, form | UUIDForm(u[6]>>4), true
+	return u, form | UUIDForm(u.Hi>>12&15), true
 }
 
 // How far letters stand behind the digits.
@@ -209,7 +230,7 @@ func unhex(x uint64) uint32 {
 }
 
 // AppendUUID appends u as form says, with the version nibble of form.
-func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
+func AppendUUID(dst []byte, u UUID, form UUIDForm) []byte {
 	if form&formULID != 0 {
 		return appendULID(dst, u, form)
 	}
@@ -217,8 +238,8 @@ func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
 	if form&formUpper != 0 {
 		letters = upperLetters
 	}
-	u[6] = uint8(form)<<4 | u[6]&15
-	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	u = u.versioned(form)
+	hi, lo := u.Hi, u.Lo
 	a, b, c, d := hex(hi>>32, letters), hex(hi&math.MaxUint32, letters), hex(lo>>32, letters), hex(lo&math.MaxUint32, letters)
 	n := len(dst)
 	if form&formCompact != 0 {
@@ -244,7 +265,7 @@ func AppendUUID(dst []byte, u [16]byte, form UUIDForm) []byte {
 }
 
 // BeginsWithUUID says whether text begins with what AppendUUID appends.
-func BeginsWithUUID(text []byte, u [16]byte, form UUIDForm) bool {
+func BeginsWithUUID(text []byte, u UUID, form UUIDForm) bool {
 	if form&formULID != 0 || form&formCompact != 0 || len(text) < 36 {
 		var room [36]byte
 		return bytes.HasPrefix(text, AppendUUID(room[:0], u, form))
@@ -253,8 +274,8 @@ func BeginsWithUUID(text []byte, u [16]byte, form UUIDForm) bool {
 	if form&formUpper != 0 {
 		letters = upperLetters
 	}
-	u[6] = uint8(form)<<4 | u[6]&15
-	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	u = u.versioned(form)
+	hi, lo := u.Hi, u.Lo
 	text = text[:36]
 	x := binary.BigEndian.Uint64(text) ^ hex(hi>>32, letters)
 	x |= (uint64(binary.BigEndian.Uint32(text[9:]))<<32 | uint64(binary.BigEndian.Uint32(text[14:]))) ^ hex(hi&math.MaxUint32, letters)

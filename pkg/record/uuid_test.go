@@ -23,10 +23,12 @@ func TestUUIDInverts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tag, user, slot := id(t)
 		u := record.EncodeUUID(tag, user, slot)
-		if u[6]>>4 != 4 || u[8]>>6 != 0b10 {
-			t.Fatalf("%x is not a version 4 uuid", u)
+		b := u.Bytes()
+		if b[6]>>4 != 4 || b[8]>>6 != 0b10 {
+			t.Fatalf("%x is not a version 4 uuid", b)
 		}
-		u[6] = u[6]&15 | rapid.Byte().Draw(t, "version")<<4
+		b[6] = b[6]&15 | rapid.Byte().Draw(t, "version")<<4
+		u = record.UUIDOf(b)
 		gotTag, gotUser, gotSlot, ok := record.DecodeUUID(u)
 		if !ok || gotTag != tag || gotUser != user || gotSlot != slot {
 			t.Fatalf("decoded %v %v %v %v, want %v %v %v", gotTag, gotUser, gotSlot, ok, tag, user, slot)
@@ -42,7 +44,7 @@ func TestUUIDForeign(t *testing.T) {
 		binary.LittleEndian.PutUint64(u[:8], r.Uint64())
 		binary.LittleEndian.PutUint64(u[8:], r.Uint64())
 		u[6], u[8] = u[6]&15|4<<4, u[8]&63|2<<6
-		if tag, user, slot, ok := record.DecodeUUID(u); ok {
+		if tag, user, slot, ok := record.DecodeUUID(record.UUIDOf(u)); ok {
 			t.Fatalf("%x decoded to %v %v %v", u, tag, user, slot)
 		}
 	}
@@ -67,9 +69,9 @@ func TestUUIDDamaged(t *testing.T) {
 			if bit>>3 == 6 && bit&7 >= 4 {
 				continue
 			}
-			d := u
+			d := u.Bytes()
 			d[bit>>3] ^= 1 << (bit & 7)
-			if tag, user, slot, ok := record.DecodeUUID(d); ok {
+			if tag, user, slot, ok := record.DecodeUUID(record.UUIDOf(d)); ok {
 				t.Fatalf("%x, bit %d flipped, decoded to %v %v %v", u, bit, tag, user, slot)
 			}
 		}
@@ -83,7 +85,7 @@ func TestUUIDMixes(t *testing.T) {
 	var moved [82][128]int
 	for range samples {
 		tag, user, slot := r.Uint32(), r.Uint32()&0xfffff, r.Uint32()&31
-		u := record.EncodeUUID(record.Tag(tag), user, slot)
+		u := record.EncodeUUID(record.Tag(tag), user, slot).Bytes()
 		for in := range moved {
 			tag, user, slot := tag, user, slot
 			switch {
@@ -94,7 +96,7 @@ func TestUUIDMixes(t *testing.T) {
 			default:
 				slot ^= 1 << (in - 64)
 			}
-			v := record.EncodeUUID(record.Tag(tag), user, slot)
+			v := record.EncodeUUID(record.Tag(tag), user, slot).Bytes()
 			for out := range 128 {
 				moved[in][out] += int((u[out>>3] ^ v[out>>3]) >> (out & 7) & 1)
 			}
@@ -151,7 +153,7 @@ func TestUUIDFormKept(t *testing.T) {
 			text = strings.ToUpper(text)
 		}
 		got, form, ok := record.ParseUUID([]byte(text))
-		if !ok || got != u || form.Len() != len(text) || form.Version() != int(u[6]>>4) {
+		if !ok || got.Bytes() != u || form.Len() != len(text) || form.Version() != int(u[6]>>4) {
 			t.Fatalf("ParseUUID(%s) = %x, %b, %v", text, got, form, ok)
 		}
 		if back := string(record.AppendUUID(nil, got, form)); back != text {

@@ -110,27 +110,18 @@ func digits(b []byte, n uint64, width int) (length int, ok bool) {
 	if len(b) < length {
 		return 0, false
 	}
-	rest, got := b[:length], uint64(0)
-	for ; len(rest) >= 8; rest = rest[8:] {
-		eight, ok := eightDigits(binary.LittleEndian.Uint64(rest))
-		if !ok {
-			return 0, false
+	if length <= 16 && len(b) >= 8 { // as nearly all are
+		first := length - 8 // digits before the last eight
+		if first <= 0 {
+			got, ok := leadingDigits(b, length)
+			return length, ok && got == n
 		}
-		hi, lo := bits.Mul64(got, 1e8)
-		var carry uint64
-		if got, carry = bits.Add64(lo, eight, 0); hi+carry > 0 {
-			return 0, false
-		}
+		hi, ok := leadingDigits(b, first)
+		lo, rest := eightDigits(binary.LittleEndian.Uint64(b[first:]))
+		return length, ok && rest && hi*1e8+lo == n
 	}
-	if length < len(tens) { // as nearly all are, which 64 bits hold
-		for _, c := range rest {
-			if got = got*10 + uint64(c-'0'); c < '0' || c > '9' {
-				return 0, false
-			}
-		}
-		return length, got == n
-	}
-	for _, c := range rest {
+	got := uint64(0)
+	for _, c := range b[:length] {
 		hi, lo := bits.Mul64(got, 10)
 		var carry uint64
 		if got, carry = bits.Add64(lo, uint64(c-'0'), 0); c < '0' || c > '9' || hi+carry > 0 {
@@ -138,6 +129,12 @@ func digits(b []byte, n uint64, width int) (length int, ok bool) {
 		}
 	}
 	return length, got == n
+}
+
+// leadingDigits reads the first digits of b, eight at the most, of which there are eight bytes.
+func leadingDigits(b []byte, count int) (n uint64, ok bool) {
+	x := binary.LittleEndian.Uint64(b) << (64 - 8*count)
+	return eightDigits(x | zeros>>(8*count)) // as if zeros stood before them
 }
 
 // tens are the powers of ten, by their number of zeros.
@@ -148,10 +145,12 @@ var tens = func() (t [20]uint64) {
 	return t
 }()
 
+const zeros = 0x3030303030303030 // eight of them
+
 // eightDigits reads eight digits, the first in the lowest byte of x: pairs of
 // digits are added up to numbers of two, four and eight of them.
 func eightDigits(x uint64) (n uint64, ok bool) {
-	const nibbles, zeros = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030
+	const nibbles = 0xf0f0f0f0f0f0f0f0
 	if x&nibbles != zeros || (x+0x0606060606060606)&nibbles != zeros {
 		return 0, false
 	}

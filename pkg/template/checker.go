@@ -21,15 +21,30 @@ type check struct {
 	tail  string
 }
 
-// A step is the literal before a slot, and the slot.
+// A step is the literal before a slot, and the slot: what is looked at for each row
+// lies close together.
 type step struct {
 	literal string
+	how     how
+	form    record.UUIDForm
+	text    uint16 // of Texts
+	slot    uint32 // of a uuid
 	part    *part
-	stamp   *stamp // nil: no time or date that may be written so
-	count   *count // nil: no time that is a number
-	text    uint16 // of Texts; 0: it stands in one place only
-	number  bool   // beginsWithNumber tells
+	stamp   *stamp
+	count   *count
 }
+
+// how a slot is held against bytes.
+type how uint8
+
+const (
+	asRendered how = iota // once more for each row
+	asText                // that stands in several places
+	asUUID
+	asNumber // of beginsWithNumber
+	asCount  // a time as a number
+	asStamp  // a time or date in a layout
+)
 
 // A count is a time as a number: what of its slot says what that is.
 type count struct {
@@ -134,12 +149,22 @@ func (c *Checker) check(e *Event, number func(alike) uint16) (k check) {
 		rest = rest[len(s.literal):]
 		switch {
 		case s.kind == slotTime && s.form.unit != 0:
-			x.count = &count{s.whole, 1e9 / s.form.unit, string(s.fraction)}
+			x.how, x.count = asCount, &count{s.whole, 1e9 / s.form.unit, string(s.fraction)}
 		case s.kind == slotTime || s.kind == slotDate:
-			x.stamp = stampOf(s)
+			if x.stamp = stampOf(s); x.stamp != nil {
+				x.how = asStamp
+			}
 		default:
-			x.text = number(s.alike())
-			x.number = x.text == 0 && (s.kind == slotUser || s.kind == slotCounter)
+			if x.text = number(s.alike()); x.text > 0 {
+				x.how = asText
+			} else if s.kind == slotUUID {
+				x.how = asUUID
+			} else if s.kind == slotUser || s.kind == slotCounter {
+				x.how = asNumber
+			}
+		}
+		if s.kind == slotUUID {
+			x.form, x.slot = s.uuid, s.index
 		}
 		k.steps = append(k.steps, x)
 	}
@@ -169,8 +194,8 @@ func (c *Checker) Begins(b []byte, event int, v *Values, told Told, texts *Texts
 		}
 		rest = rest[len(s.literal):]
 		// Not a ULID: what reads one passes over four of its bits.
-		if p := s.part; i == told.Part && p.kind == slotUUID && p.index == told.Slot && p.uuid == told.Form && !p.uuid.ULID() {
-			rest = rest[p.uuid.Len():]
+		if i == told.Part && s.slot == told.Slot && s.form == told.Form && s.part.kind == slotUUID && !s.form.ULID() {
+			rest = rest[s.form.Len():]
 			continue
 		}
 		length, ok := s.begins(rest, v, texts, c.texts)
@@ -187,8 +212,8 @@ func (c *Checker) Begins(b []byte, event int, v *Values, told Told, texts *Texts
 
 // begins says how long a slot is, if b begins with it.
 func (s *step) begins(b []byte, v *Values, t *Texts, all int) (n int, ok bool) {
-	switch {
-	case s.text > 0:
+	switch s.how {
+	case asText:
 		if len(t.of) <= all { // the user before was of another Checker
 			t.of = append(t.of, make([]span, all+1-len(t.of))...)
 		}
@@ -198,22 +223,20 @@ func (s *step) begins(b []byte, v *Values, t *Texts, all int) (n int, ok bool) {
 		}
 		text := t.bytes[at.start : at.start+at.length]
 		return len(text), bytes.HasPrefix(b, text)
-	case s.count != nil:
-		if n, ok = s.count.begins(b, v.Shift); ok {
-			return n, true
-		}
-	case s.number:
+	case asUUID:
+		return s.form.Len(), record.BeginsWithUUID(b, record.EncodeUUID(v.Tag, v.User, s.slot), s.form)
+	case asNumber:
 		if n, ok = s.part.beginsWithNumber(b, v); ok {
 			return n, true
 		}
-	case s.stamp != nil:
-		if text, ok := s.stamp.text(&t.days, v.Shift); ok {
-			n = len(s.stamp.captured)
-			return n, bytes.HasPrefix(b, text[:n])
+	case asCount:
+		if n, ok = s.count.begins(b, v.Shift); ok {
+			return n, true
 		}
-	}
-	if p := s.part; p.kind == slotUUID {
-		return p.uuid.Len(), record.BeginsWithUUID(b, record.EncodeUUID(v.Tag, v.User, p.index), p.uuid)
+	case asStamp:
+		if s.stamp.begins(b, &t.days, v.Shift) {
+			return len(s.stamp.captured), true
+		}
 	}
 	end := len(t.bytes)
 	scratch := s.part.append(t.bytes, v)

@@ -24,7 +24,7 @@ func Compile(t *Template, rules []scenario.Rule, zone *time.Location) (*Program,
 	}
 	c := &compiler{
 		roles: newRoles(rules), zone: zone, counters: map[string]uint32{}, peers: map[string]uint32{}, fakes: map[string]uint32{},
-		slots: map[[16]byte]uint32{}, shared: map[uint32]bool{}, ownKeys: map[string]bool{},
+		slots: map[record.UUID]uint32{}, shared: map[uint32]bool{}, ownKeys: map[string]bool{},
 		p: &Program{
 			UserKeys: map[string]bool{}, PeerKeys: map[string]bool{}, TimeKeys: map[string][]Form{},
 			Newline: t.Newline, Digest: t.Sum(),
@@ -57,7 +57,7 @@ type compiler struct {
 	roles    *roles
 	zone     *time.Location
 	p        *Program
-	slots    map[[16]byte]uint32 // of uuids
+	slots    map[record.UUID]uint32 // of uuids
 	nextSlot uint32
 	shared   map[uint32]bool   // slots that never name a record alone
 	counters map[string]uint32 // by key and captured text
@@ -66,7 +66,7 @@ type compiler struct {
 	ownKeys  map[string]bool   // of fields of role user
 	hasPeers bool
 	userID   string // as captured, in decimal or by a pattern
-	userUUID [16]byte
+	userUUID record.UUID
 	faults   scenario.Faults
 
 	hasUserUUID bool

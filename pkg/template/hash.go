@@ -3,7 +3,6 @@ package template
 import (
 	"bytes"
 	"errors"
-	"slices"
 )
 
 // A shape is a text as digits of mixed radix: each character counts within its
@@ -15,6 +14,7 @@ type shape struct {
 	digits []byte // value within the class, or the character itself
 	radix  []uint8
 	class  []class
+	moving []int // places of characters that change
 }
 
 type class uint8
@@ -69,6 +69,11 @@ func shapeOf(text []byte, fixed int) *shape {
 		}
 	}
 	s.numeric(text, fixed)
+	for i, r := range s.radix {
+		if r > 1 {
+			s.moving = append(s.moving, i)
+		}
+	}
 	return s
 }
 
@@ -160,7 +165,7 @@ func hexOf(text []byte) class {
 
 // changes says whether any character can change.
 func (s *shape) changes() error {
-	if !slices.ContainsFunc(s.radix, func(r uint8) bool { return r > 1 }) {
+	if len(s.moving) == 0 {
 		return errors.New("holds no ASCII letter or digit that could change")
 	}
 	return nil
@@ -178,19 +183,20 @@ func (s *shape) append(dst []byte, v *Values) []byte {
 	dst = append(dst, s.digits...)
 	d := dst[start:]
 	s.mix(d, mix64(v.Seed^firstMix))
-	carry := uint64(v.User)
-	for i := len(d) - 1; i >= 0; i-- {
-		if r := uint64(s.radix[i]); r > 1 {
-			sum := uint64(d[i]) + carry%r
-			carry = carry/r + sum/r
-			d[i] = byte(sum % r)
+	carry := v.User
+	for k := len(s.moving) - 1; k >= 0 && carry > 0; k-- { // as in addition by hand
+		i := s.moving[k]
+		r := uint32(s.radix[i])
+		next := carry / r
+		sum := uint32(d[i]) + carry - next*r
+		if sum >= r { // it is below 2r
+			sum, next = sum-r, next+1
 		}
+		d[i], carry = byte(sum), next
 	}
 	s.mix(d, mix64(v.Seed^secondMix))
-	for i := range d {
-		if c := s.class[i]; c != kept {
-			d[i] = alphabets[c][d[i]]
-		}
+	for _, i := range s.moving {
+		d[i] = alphabets[s.class[i]][d[i]]
 	}
 	return dst
 }
@@ -199,20 +205,17 @@ func (s *shape) append(dst []byte, v *Values) []byte {
 // it: each pass can be undone from the end where it began.
 func (s *shape) mix(d []byte, key uint64) {
 	state := key
-	for i := range d {
+	for _, i := range s.moving {
 		state = s.step(d, i, state)
 	}
 	state = ^key
-	for i := len(d) - 1; i >= 0; i-- {
-		state = s.step(d, i, state)
+	for k := len(s.moving) - 1; k >= 0; k-- {
+		state = s.step(d, s.moving[k], state)
 	}
 }
 
 func (s *shape) step(d []byte, i int, state uint64) uint64 {
 	r := uint64(s.radix[i])
-	if r < 2 {
-		return state
-	}
 	was := uint64(d[i])
 	to := was + uint64(uint32(state>>33)%uint32(r)) // below 2r; 32 bits divide sooner
 	if to >= r {

@@ -53,7 +53,7 @@ func (c *compiler) peer(role scenario.Role, f Field, value, inner []byte) (s par
 	}
 	id := idKey(inner)
 	if u, form, ok := parseID(f, inner); ok && role.Pattern == "" {
-		s.inUUID, s.uuid, from, end, id = true, form, 1, end-1, string(u[:])
+		s.inUUID, s.uuid, from, end, id = true, form, 1, end-1, uuidKey(u)
 	} else if s.user, err = decimalForm(role, f, value, inner); err != nil {
 		return s, 0, 0, err
 	} else {
@@ -101,8 +101,14 @@ func idKey(inner []byte) string {
 	return "text " + string(inner)
 }
 
+// uuidKey is no other id's, whose digits idKey gives.
+func uuidKey(u record.UUID) string {
+	b := u.Bytes()
+	return string(b[:])
+}
+
 // parseID reads a uuid or ULID. 26 digits alone are a decimal number, not a ULID.
-func parseID(f Field, inner []byte) (u [16]byte, form record.UUIDForm, ok bool) {
+func parseID(f Field, inner []byte) (u record.UUID, form record.UUIDForm, ok bool) {
 	if f.Kind != String {
 		return u, 0, false
 	}
@@ -124,7 +130,7 @@ func allDigits(text []byte) bool {
 func (c *compiler) settlePeers() {
 	self := map[string]bool{idKey([]byte(c.userID)): c.userID != ""}
 	if c.hasUserUUID {
-		self[string(c.userUUID[:])] = true
+		self[uuidKey(c.userUUID)] = true
 	}
 	selves := map[uint32]bool{}
 	for id, n := range c.peers {

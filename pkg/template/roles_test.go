@@ -168,7 +168,7 @@ func TestPeersAreUsersElsewhere(t *testing.T) {
 	}
 	other := values(t, two, &Values{Tag: 9, User: peer, Users: 10, Seed: 4})
 	w, _, _ := record.ParseUUID([]byte(other["u"].(string)))
-	w[6] = w[6]&15 | u[6]&0xf0
+	w.Hi = w.Hi&^0xf000 | u.Hi&0xf000
 	if w != u || other["own"].(map[string]any)["e"] != other["u"] {
 		t.Errorf("the peer is %x, and as a user %v", u, other)
 	}

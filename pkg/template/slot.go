@@ -99,7 +99,7 @@ func (c *compiler) counter(role scenario.Role, f Field, value, inner []byte) (s 
 	return s, err
 }
 
-func (c *compiler) uuid(u [16]byte, form record.UUIDForm) part {
+func (c *compiler) uuid(u record.UUID, form record.UUIDForm) part {
 	// The version nibble belongs to the form; without it equal ids stay equal.
 	n, ok := c.slots[u]
 	if !ok {
