@@ -40,15 +40,14 @@ func (v *verifier) rows(ctx context.Context, info object.Info, reader *reader, h
 	}
 	sweep := lake.Sweep{Format: v.res.Job.format(v.stage.Name)}
 	if v.quick != nil {
-		var user, event uint32 // of the row that sweep has just said is known
-		sweep.Known = func(b []byte) (n int) {
-			user, event, n = v.quick.Recognise(b, scratch)
-			return n
-		}
-		sweep.KnownRow = func(data []byte, offset int64) error {
+		sweep.Known = func(b []byte, offset int64) (int, error) {
+			user, event, n := v.quick.Recognise(b, scratch)
+			if n == 0 {
+				return 0, nil
+			}
 			v.soFar.add(reader.batch.SeeIntact(user, event, offset))
 			has.ours = true
-			return planned(user, event, data, offset)
+			return n, planned(user, event, b[:n], offset)
 		}
 	}
 	sweep.Row = func(r lake.Row) error {

@@ -86,15 +86,12 @@ func (s *splitter) run(ctx context.Context) error {
 // take gives out the row at r, or reads more of it, or declares damage.
 func (s *splitter) take(ctx context.Context) error {
 	b := s.buf[s.r:s.w]
-	n, f, known := 0, notObject, false
+	n, f := 0, notObject
 	if b[0] == '{' {
-		// Where an object ends depends on nothing behind it, so what is known to be
-		// one is what match would find.
-		if n, f = s.known(b), whole; n == 0 {
-			n, f = s.match.match(b)
-		} else {
-			known = true
+		if known, err := s.known(b); known || err != nil {
+			return err
 		}
+		n, f = s.match.match(b)
 	}
 	switch {
 	case n > s.max:
@@ -106,9 +103,9 @@ func (s *splitter) take(ctx context.Context) error {
 		return nil
 	case f == more, f == whole && !s.eof && !sees(b, n):
 		return s.fill(ctx)
-	case f == whole && !known && n < len(b) && b[n] != '{' && !isBlank(b[n]) && !json.Valid(b[:n]):
+	case f == whole && n < len(b) && b[n] != '{' && !isBlank(b[n]) && !json.Valid(b[:n]):
 		f = notJSON // such as a row whose nested object lost its opening bracket
-	case f == whole && !known && s.swallows(b[:n]):
+	case f == whole && s.swallows(b[:n]):
 		f = notLines
 	}
 	if f != whole {
@@ -125,18 +122,28 @@ func (s *splitter) take(ctx context.Context) error {
 	}
 	s.r += n
 	s.stats.Rows++
-	if known {
-		return s.sweep.KnownRow(b[:n:n], at)
-	}
 	return s.sweep.Row(Row{Object: s.key, Offset: at, Data: b[:n:n], Newline: newline(b[n:])})
 }
 
-// known is how many bytes of b are a row that is known.
-func (s *splitter) known(b []byte) int {
+// known says whether b begins with a row that is known, and was taken: where an
+// object ends depends on nothing behind it, so it is what match would find.
+func (s *splitter) known(b []byte) (bool, error) {
 	if s.sweep.Known == nil {
-		return 0
+		return false, nil
 	}
-	return s.sweep.Known(b)
+	at := s.base + int64(s.r)
+	if len(s.src.breaks) > 0 {
+		if err := s.flush(at); err != nil {
+			return false, err
+		}
+	}
+	n, err := s.sweep.Known(b[:min(len(b), s.max)], at)
+	if n == 0 {
+		return false, err
+	}
+	s.r += n
+	s.stats.Rows++
+	return true, err
 }
 
 // sees says whether b shows what follows its first n bytes.

@@ -20,14 +20,12 @@ type Sweep struct {
 	// Keep, if set, says which of the listed objects to scan.
 	// It is called by one goroutine, in key order.
 	Keep func(object.Info) bool
-	// Known, if set, is asked of bytes that begin with '{' how many of the first
-	// are a row that it knows; 0: it knows none. They have to be one JSON object.
-	// Rows that it knows are given out as they would be without it, only sooner,
-	// and directly after Known did to KnownRow instead of Row: those that are many
-	// are given no Row to be filled. Known is not asked of CSV and Parquet, and
+	// Known, if set, is asked of bytes that begin with '{', at an offset, how many of
+	// the first are a row that it knows; 0: it knows none. They have to be one JSON
+	// object. It has taken the row then, for which Row is not called, so that nothing
+	// is passed on of rows that are many. Known is not asked of CSV and Parquet, and
 	// called by the workers as Row is.
-	Known    func([]byte) int
-	KnownRow func(data []byte, offset int64) error
+	Known func(b []byte, offset int64) (n int, err error)
 	// Row and Damage are called concurrently by the workers. The calls for one
 	// object are made one at a time, in order of their offsets.
 	Row    func(Row) error

@@ -215,13 +215,25 @@ func (s *shape) mix(d []byte, key uint64) {
 }
 
 func (s *shape) step(d []byte, i int, state uint64) uint64 {
-	r := uint64(s.radix[i])
-	was := uint64(d[i])
-	to := was + uint64(uint32(state>>33)%uint32(r)) // below 2r; 32 bits divide sooner
+	r, was := uint64(s.radix[i]), uint64(d[i])
+	to := was + uint64(modulo(uint32(state>>33), uint32(r))) // below 2r; 32 bits divide sooner
 	if to >= r {
 		to -= r
 	}
 	d[i] = byte(to)
 	state = (state ^ (was + 1)) * 0x9fb21c651e98df25
 	return state ^ state>>32
+}
+
+// modulo is n % r. By a number that is known beforehand compilers do not divide.
+func modulo(n, r uint32) uint32 {
+	switch r {
+	case 10:
+		return n % 10
+	case 16:
+		return n % 16
+	case 26:
+		return n % 26
+	}
+	return n % r
 }
