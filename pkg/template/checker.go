@@ -155,11 +155,13 @@ func (c *Checker) check(e *Event, number func(alike) uint16) (k check) {
 				x.how = asStamp
 			}
 		default:
-			if x.text = number(s.alike()); x.text > 0 {
+			x.text = number(s.alike())
+			switch {
+			case x.text > 0:
 				x.how = asText
-			} else if s.kind == slotUUID {
+			case s.kind == slotUUID:
 				x.how = asUUID
-			} else if s.kind == slotUser || s.kind == slotCounter {
+			case s.kind == slotUser || s.kind == slotCounter:
 				x.how = asNumber
 			}
 		}
@@ -237,6 +239,7 @@ func (s *step) begins(b []byte, v *Values, t *Texts, all int) (n int, ok bool) {
 		if s.stamp.begins(b, &t.days, v.Shift) {
 			return len(s.stamp.captured), true
 		}
+	case asRendered:
 	}
 	end := len(t.bytes)
 	scratch := s.part.append(t.bytes, v)

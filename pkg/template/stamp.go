@@ -144,7 +144,7 @@ func (x *stamp) begins(b []byte, memo *calendar, shift int64) bool {
 		differ |= (binary.LittleEndian.Uint64(b[8*i:]) ^ w.captured) & w.fixed
 	}
 	for _, f := range x.fields {
-		differ |= uint64(binary.LittleEndian.Uint16(b[f.place:]) ^ memo.fields[f.kind&15])
+		differ |= uint64(binary.LittleEndian.Uint16(b[f.place:]) ^ memo.fields[f.kind])
 	}
 	return differ == 0
 }
@@ -163,11 +163,9 @@ func two(text string) uint16 { return binary.LittleEndian.Uint16([]byte(text)) }
 // A calendar is open at the second that was asked for last.
 type calendar struct {
 	open   bool
-	at     int64      // days since 1970
-	fields [16]uint16 // of stampKinds
+	at     int64 // days since 1970
+	fields [stampKinds]uint16
 }
-
-const _ = uint(16 - stampKinds)
 
 // turn opens it at a second since 1970 on some clock; false: its year has not four digits.
 func (c *calendar) turn(seconds int64) bool {
@@ -184,6 +182,7 @@ func (c *calendar) turn(seconds int64) bool {
 	return c.open
 }
 
+// day opens it at a day, if that is in a year of four digits.
 func (c *calendar) day(day int64) {
 	at := time.Unix(day*86400, 0).UTC()
 	year, month, date := at.Date()
