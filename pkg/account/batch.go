@@ -76,7 +76,6 @@ func (b *Batch) count() {
 	var (
 		seat  generate.Seat
 		home  spot
-		alike [][]uint32
 		held  *page
 		picks picker
 	)
@@ -88,7 +87,6 @@ func (b *Batch) count() {
 		if i == 0 || r.user != b.rows[i-1].user {
 			seat = b.a.plan.Seat(r.user)
 			home = c.home(seat, r.user)
-			alike = c.parts[seat.Cohort.Number()].alike
 			if p := &c.table[home.page]; p != held {
 				if held != nil {
 					held.mu.Unlock()
@@ -102,7 +100,7 @@ func (b *Batch) count() {
 				arrivals.note(slot, came)
 			}
 		}
-		if alike[r.event] == nil && c.addFirst(held, home.page, home.user+r.event) {
+		if c.addFirst(held, home.page, home.user+r.event) {
 			continue
 		}
 		if c.addTo(held, c.at(home, seat, r.event), r.user, true) {

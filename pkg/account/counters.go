@@ -78,8 +78,8 @@ func (c *counters) addTo(p *page, at spot, user uint32, intact bool) (extra bool
 	return extra
 }
 
-// addFirst adds to a page that the caller has locked an intact row of a record that no
-// other one is like, if it is its first, as nearly all are.
+// addFirst adds an intact row to a page that the caller has locked, if it is the first
+// of the class that begins at a slot, as nearly all are.
 func (c *counters) addFirst(p *page, n int, slot uint32) bool {
 	bits := c.open(n)
 	if slotOf(bits, slot) != 0 {

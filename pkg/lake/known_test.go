@@ -66,3 +66,29 @@ func TestKnownRowsChangeNothing(t *testing.T) {
 		}
 	})
 }
+
+// What is wrong with compressed bytes is told of before the known rows behind it.
+func TestBreaksComeBeforeKnownRows(t *testing.T) {
+	a, b := []byte(`{"a":1}`), []byte(`{"b":2}`)
+	broken := zip(a, 1)
+	broken[len(broken)-8] ^= 1 // its checksum
+	for _, known := range []bool{false, true} {
+		var got []string
+		sweep := Sweep{
+			Row:    func(r Row) error { got = append(got, string(r.Data)); return nil },
+			Damage: func(d Damage) error { got = append(got, d.Reason); return nil },
+		}
+		if known {
+			sweep.Known = func(row []byte, _ int64) (int, error) {
+				got = append(got, string(row[:len(a)]))
+				return len(a), nil
+			}
+		}
+		if _, err := sweep.Scan(t.Context(), memory{data: map[string][]byte{"k": append(broken, zip(b, 1)...)}}, "k"); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 3 || got[0] != string(a) || got[2] != string(b) {
+			t.Errorf("known: %v: %q, want the break between the rows", known, got)
+		}
+	}
+}

@@ -325,6 +325,17 @@ func BenchmarkAppendUUID(b *testing.B) {
 	}
 }
 
+// An id of ours is written with the version that was captured, and says so.
+func TestUUIDHasTheVersionOfItsForm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		form := record.UUIDForm(rapid.Byte().Draw(t, "form") & 0x3f) // no ULID
+		_, got, ok := record.ParseUUID(record.AppendUUID(nil, record.EncodeUUID(id(t)), form))
+		if !ok || got != form {
+			t.Fatalf("written in form %b, read as %b, %v", form, got, ok)
+		}
+	})
+}
+
 // A text begins with a uuid if and only if it begins with what would be appended.
 func TestBeginsWithUUIDIsAppended(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -298,6 +298,22 @@ func TestHash(t *testing.T) {
 	})
 }
 
+// The format is fixed: what a user's text became once it becomes for ever.
+func TestHashGolden(t *testing.T) {
+	p := compile(t, []scenario.Rule{rule("*", scenario.Hash)}, `{"hex":"deadbeef01","words":"Guild-Hall x","number":1541207073,"digits":"00412","HEX":"DEAD-BEEF-01"}`)
+	for user, want := range map[uint32]string{
+		0:         `{"hex":"3d4a15726e","words":"Sdfxg-Xbzw a","number":1682073361,"digits":"09074","HEX":"3D4A-1572-6E"}`,
+		1:         `{"hex":"d80000ca9f","words":"Dqfki-Riit b","number":1723865642,"digits":"08285","HEX":"D800-00CA-9F"}`,
+		41:        `{"hex":"5b357337ea","words":"Uwkew-Qwsg q","number":1978682882,"digits":"01161","HEX":"5B35-7337-EA"}`,
+		999_999:   `{"hex":"690905c56a","words":"Yhpoq-Prvm a","number":1418704095,"digits":"00133","HEX":"6909-05C5-6A"}`,
+		1<<32 - 1: `{"hex":"ccf799ea61","words":"Urqxh-Ixfn o","number":1921614264,"digits":"02854","HEX":"CCF7-99EA-61"}`,
+	} {
+		if got := string(p.Append(nil, 0, &Values{User: user, Seed: 7})); got != want {
+			t.Errorf("user %d:\n%s, want\n%s", user, got, want)
+		}
+	}
+}
+
 // Hex stays hex in its case; numbers stay in the range of their type and begin with no zero.
 func TestHashForms(t *testing.T) {
 	p := compile(t, []scenario.Rule{rule("*", scenario.Hash)},
