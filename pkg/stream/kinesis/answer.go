@@ -67,8 +67,8 @@ func (r *answerReader) outcomes(recs []record.Record, wire Wire) ([]record.Outco
 		var o record.Outcome
 		r.judge(&o, &r.entries[i])
 		for range r.entries[i].more + 1 {
-			o.ID = recs[len(out)].ID
-			out = append(out, o)
+			out = append(out, o) // before it has an id: to copy what has just been written in parts is slow
+			out[len(out)-1].ID = recs[len(out)-1].ID
 		}
 	}
 	return out, nil
