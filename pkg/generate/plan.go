@@ -419,7 +419,7 @@ func (p *Plan) WorkerOf(user uint32, of uint64) uint64 {
 
 // Count is the number of records of a slice.
 func (p *Plan) Count(s Slice) (n uint64) {
-	if s.Of == 0 {
+	if s.Of <= 1 {
 		return p.Total()
 	}
 	for user := range p.UsersOf(s) {

@@ -33,13 +33,12 @@ func (q quota) count(first, n uint64) (picked uint64) {
 	if q.picked == 0 || n == 0 {
 		return 0
 	}
+	users := q.spread.users
 	for position := q.spread.position(first); n > 0; n-- {
-		if position < q.picked {
-			picked++
-		}
-		if position += q.spread.stride; position >= q.spread.users {
-			position -= q.spread.users
-		}
+		// Without a branch, since chance would have it: the top bit is set of what is below 0.
+		picked += (position - q.picked) >> 63
+		position += q.spread.stride - users
+		position += users & uint64(int64(position)>>63)
 	}
 	return picked
 }
