@@ -180,38 +180,68 @@ func TestStuckWriteIsGivenUp(t *testing.T) {
 	}
 }
 
-// Every request is signed, and the signature is of the bytes that came.
-func TestRequestsAreSignedAsSent(t *testing.T) {
-	faults := make(chan string, 1)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		again, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+r.Host+"/", bytes.NewReader(body))
-		if err != nil {
-			faults <- err.Error()
-			return
-		}
-		_, signed, _ := strings.Cut(r.Header.Get("Authorization"), "SignedHeaders=")
-		signed, _, _ = strings.Cut(signed, ",")
-		for name := range strings.SplitSeq(signed, ";") {
-			if name != "host" && name != "content-length" {
-				again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
-			}
-		}
-		at, _ := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
-		sum := sha256.Sum256(body)
-		keys := aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}
-		if err := v4.NewSigner().SignHTTP(r.Context(), keys, again, hex.EncodeToString(sum[:]), "kinesis", "eu-west-1", at); err != nil {
-			faults <- err.Error()
-			return
-		}
-		faults <- strings.TrimPrefix(again.Header.Get("Authorization"), r.Header.Get("Authorization"))
-		_, _ = io.WriteString(w, full(5))
-	}))
-	t.Cleanup(s.Close)
-	_ = wantAll(t, client(t, s.URL), record.Acked, "", false)
-	if fault := <-faults; fault != "" {
-		t.Errorf("signature: %s", fault)
+// signedAsSent checks that the signature of a request is of the bytes that came.
+func signedAsSent(r *http.Request) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
 	}
+	again, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+r.Host+"/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	_, signed, _ := strings.Cut(r.Header.Get("Authorization"), "SignedHeaders=")
+	signed, _, _ = strings.Cut(signed, ",")
+	for name := range strings.SplitSeq(signed, ";") {
+		if name != "host" && name != "content-length" {
+			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
+		}
+	}
+	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	keys := aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}
+	if err := v4.NewSigner().SignHTTP(r.Context(), keys, again, hex.EncodeToString(sum[:]), "kinesis", "eu-west-1", at); err != nil {
+		return err
+	}
+	if want, got := again.Header.Get("Authorization"), r.Header.Get("Authorization"); got != want {
+		return fmt.Errorf("got %s, want %s", got, want)
+	}
+	return nil
+}
+
+// Every request is signed, and the signature is of the bytes that came, also
+// when many are signed at once.
+func TestRequestsAreSignedAsSent(t *testing.T) {
+	overWires(t, func(t *testing.T, client func(testing.TB, string) *kinesis.Client) {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := signedAsSent(r); err != nil {
+				t.Errorf("signature: %v", err)
+			}
+			answer := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, full(5)) }
+			if r.Header.Get("Content-Type") == cborType {
+				inCBOR(w, r, answer)
+			} else {
+				answer(w, r)
+			}
+		}))
+		t.Cleanup(s.Close)
+		c := client(t, s.URL)
+		var wg sync.WaitGroup
+		for worker := range 8 {
+			wg.Go(func() {
+				for call := range 20 {
+					out, err := c.Put(t.Context(), streamtest.Records(100*worker+5*call, 5, 1000*worker+call))
+					if err != nil || streamtest.Fates(out)[record.Acked] != 5 {
+						t.Errorf("%v, %v", err, out)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
 }
 
 // Over TLS, and over whatever else is no plain TCP, the same bytes go out.
