@@ -109,6 +109,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 // order: user: each user's records lie in order in the stream, through refused
 // entries, lost answers, throttled shards, a split and a merge.
 func TestOrderedByUser(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -236,6 +237,7 @@ func readAll(t testing.TB, pipe *local.Pipeline) (texts []string) {
 // A split and a merge while a paced push goes on: nothing is lost, and hardly
 // anything is sent twice.
 func TestReshardInMidRun(t *testing.T) {
+	t.Parallel()
 	cfg := local.Config{Streams: []local.StreamSpec{{Name: streamName, Shards: 2}}, Limits: true}
 	p := push(t, smoke(t, 150), cfg, func(to *replay.PushConfig, pipe *local.Pipeline, c *kinesis.Client) {
 		to.Target.Shards, to.Target.Sink = c.Shards, resharding(t, pipe, c)

@@ -124,6 +124,7 @@ func outOfOrder(rows []string, planned map[string][]record.Record) (r record.Rec
 // together they are the records that one stream gets; lost answers, refusals and
 // the order of a user change nothing of that, and the books balance by stream too.
 func TestEachRecordGoesToTheStreamOfItsLogType(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
