@@ -206,7 +206,8 @@ func inOrder(t testing.TB, job *replay.Job, p pushed) {
 // readAll reads all shards of the stream, in the order in which they were made.
 func readAll(t testing.TB, pipe *local.Pipeline) (texts []string) {
 	t.Helper()
-	api := sdk.NewFromConfig(sdkConfig(pipe.URL()))
+	// A shard gives five answers and 2 MB a second; three tries that wait by chance may all come too early.
+	api := sdk.NewFromConfig(sdkConfig(pipe.URL()), func(o *sdk.Options) { o.RetryMaxAttempts = 20 })
 	name := aws.String(streamName)
 	shards, err := api.ListShards(t.Context(), &sdk.ListShardsInput{StreamName: name})
 	if err != nil {

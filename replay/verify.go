@@ -154,7 +154,10 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 
 func openDir(_ context.Context, path string) (object.Store, io.Closer, error) {
 	s, err := dir.Open(path)
-	return s, s, err
+	if err != nil {
+		return nil, nil, err // and no store that is a nil *dir.Store
+	}
+	return s, s, nil
 }
 
 // open reads run directories, or copies of them, and regenerates their plan.

@@ -33,10 +33,16 @@ func checkPlace(flag, path string) error {
 func (a *app) openPlace(ctx context.Context, path string) (object.Store, io.Closer, error) {
 	if !inS3(path) {
 		s, err := dir.Open(path)
-		return s, s, err
+		if err != nil {
+			return nil, nil, err // and no store that is a nil *dir.Store
+		}
+		return s, s, nil
 	}
 	s, err := a.openS3(ctx, path)
-	return s, s, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s, nil
 }
 
 func (a *app) openS3(ctx context.Context, path string) (*s3.Store, error) {
