@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // A Lead is how an event begins, up to the slot that tells best whose it is: the
@@ -101,12 +102,7 @@ func (f *UserForm) begins(b []byte, n uint64) (length int, ok bool) {
 // digits says how many digits n has, width at least, if b begins with them. There
 // is one way to write a number in so many digits, so it is read instead of written.
 func digits(b []byte, n uint64, width int) (length int, ok bool) {
-	// log10 of 2 is 1233/4096, nearly: exact for as many bits as there are.
-	length = bits.Len64(n|1) * 1233 >> 12
-	if n|1 >= tens[length] {
-		length++
-	}
-	length = max(length, width)
+	length = max(digitsOf(n), width)
 	if len(b) < length {
 		return 0, false
 	}
@@ -131,6 +127,35 @@ func digits(b []byte, n uint64, width int) (length int, ok bool) {
 	return length, got == n
 }
 
+// appendDigits appends n in width digits at least.
+func appendDigits(dst []byte, n uint64, width int) []byte {
+	length := max(digitsOf(n), width)
+	dst = slices.Grow(dst, length)
+	dst = dst[:len(dst)+length]
+	b := dst[len(dst)-length:]
+	for len(b) >= 8 {
+		rest := n / 1e8
+		binary.LittleEndian.PutUint64(b[len(b)-8:], textOfEight(n-rest*1e8))
+		b, n = b[:len(b)-8], rest
+	}
+	if len(b) > 0 {
+		var first [8]byte
+		binary.LittleEndian.PutUint64(first[:], textOfEight(n))
+		copy(b, first[8-len(b):])
+	}
+	return dst
+}
+
+// digitsOf is how many digits n has.
+func digitsOf(n uint64) int {
+	// log10 of 2 is 1233/4096, nearly: exact for as many bits as there are.
+	length := bits.Len64(n|1) * 1233 >> 12
+	if n|1 >= tens[length] {
+		length++
+	}
+	return length
+}
+
 // leadingDigits reads the first digits of b, eight at the most, of which there are eight bytes.
 func leadingDigits(b []byte, count int) (n uint64, ok bool) {
 	x := binary.LittleEndian.Uint64(b) << (64 - 8*count)
@@ -146,6 +171,16 @@ var tens = func() (t [20]uint64) {
 }()
 
 const zeros = 0x3030303030303030 // eight of them
+
+// textOfEight is what eightDigits reads: two numbers of four digits, four of two,
+// eight of one, each step with all of them at once.
+func textOfEight(n uint64) uint64 {
+	x := n/1e4 | n%1e4<<32
+	hundreds := x * 10486 >> 20 & 0x0000007f_0000007f // 10486/2^20 is 1/100, exact for four digits
+	x = hundreds | (x-100*hundreds)<<16
+	ten := x * 103 >> 10 & 0x000f_000f_000f_000f // 103/2^10 is 1/10, exact for two
+	return zeros | ten | (x-10*ten)<<8
+}
 
 // eightDigits reads eight digits, the first in the lowest byte of x: pairs of
 // digits are added up to numbers of two, four and eight of them.

@@ -23,6 +23,9 @@ func TestDigitsAreWhatIsWritten(t *testing.T) {
 			b[at] = rapid.SampledFrom([]byte("0123456789/:.-aA\x00\xff \x10p")).Draw(t, "byte")
 		}
 		b = b[:rapid.IntRange(max(len(b)-2, 0), len(b)).Draw(t, "cut")]
+		if got := appendDigits([]byte("x"), n, width); string(got) != "x"+want {
+			t.Fatalf("%d in %d digits: %s", n, width, got)
+		}
 		length, ok := digits(b, n, width)
 		if is := bytes.HasPrefix(b, []byte(want)); ok != is || ok && length != len(want) {
 			t.Errorf("%q begins with %s: got %v, %d digits", b, want, ok, length)

@@ -150,18 +150,8 @@ func (s *part) appendTime(dst []byte, shift int64) []byte {
 	return unixNano(s.ns, shift).In(s.form.zone).AppendFormat(dst, s.form.layout)
 }
 
-func (f UserForm) append(dst []byte, n uint64) []byte {
-	dst = append(dst, f.Prefix...)
-	start := len(dst)
-	dst = strconv.AppendUint(dst, n, 10)
-	if pad := f.Width - (len(dst) - start); pad > 0 {
-		dst = append(dst, strings.Repeat("0", pad)...)
-		copy(dst[start+pad:], dst[start:])
-		for i := range pad {
-			dst[start+i] = '0'
-		}
-	}
-	return append(dst, f.Suffix...)
+func (f *UserForm) append(dst []byte, n uint64) []byte {
+	return append(appendDigits(append(dst, f.Prefix...), n, f.Width), f.Suffix...)
 }
 
 // MaxSize bounds the bytes of an event, whoever the user is.
