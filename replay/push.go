@@ -161,8 +161,9 @@ type push struct {
 	flows    []*flow // by name
 	of       []int   // of each of the plan's log types; nil: one stream
 	ledger   *ledger.Writer
-	alone    *os.File // held while it lasts
-	requests int      // in flight at most
+	alone    *os.File      // held while it lasts
+	requests int           // in flight at most
+	pairer   stream.Pairer // nil: requests are readied one by one
 	guard    time.Duration
 	paced    bool
 	total    uint64
@@ -170,9 +171,10 @@ type push struct {
 	before   *Stats   // of the segments before; nil: none
 	offset   func() stream.Offset
 
-	begun time.Time
-	wake  chan struct{} // the dispatcher has something new
-	room  chan struct{} // the dispatcher has room
+	begun  time.Time
+	wake   chan struct{} // the dispatcher has something new
+	supply supply
+	jobs   chan job // as many as may be in flight: giving one never blocks
 
 	mu       sync.Mutex // guards what follows
 	dispatch *batch.Streams
@@ -190,7 +192,7 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	p := &push{
 		plan: plan, slice: cfg.Slice, requests: max(sc.Limits.Requests, 1),
 		guard: job.Scenario.Guard.ThrottledFor, paced: job.Scenario.Time.Paced(), total: plan.Count(cfg.Slice),
-		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(), offset: cfg.Target.Offset,
+		wake: make(chan struct{}, 1), slip: newHistogram(), put: newHistogram(), offset: cfg.Target.Offset,
 	}
 	var err error
 	if p.flows, p.of, err = cfg.Target.flows(plan, log); err != nil {
@@ -208,13 +210,16 @@ func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {
 	if cfg.ByteRate != nil {
 		bytes = cfg.ByteRate
 	}
+	if pairer, ok := p.flows[0].Sink.(stream.Pairer); ok && len(p.flows) == 1 && pairer.Pairs() {
+		p.pairer = pairer
+	}
 	dispatch := make([]batch.Config, len(p.flows))
 	for i, f := range p.flows {
 		dispatch[i] = batch.Config{
 			Limits:  batch.Limits{Records: batch.MaxRecords, RequestBytes: batch.MaxRequestBytes, RecordBytes: f.recordBytes()},
 			Records: held(p.requests), Requests: p.requests, Rate: rate, ByteRate: bytes, Seed: rand.Uint64(),
 			Sharded: f.Shards != nil, Share: float64(cmp.Or(sc.Limits.PerShard, scenario.Whole)) / float64(scenario.Whole) / float64(workers), // all of them write to all shards
-			Hold: sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser,
+			Hold: sc.OnUnknown == scenario.Hold, Ordered: sc.Order == scenario.OrderUser, Pairs: p.pairer != nil,
 		}
 		switch {
 		case !p.paced:

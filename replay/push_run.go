@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -27,20 +28,20 @@ const (
 	syncEvery = time.Second
 	// lookEvery is how often guards look at least.
 	lookEvery = time.Second
-	// chunk is how many records are offered at once.
-	chunk = 256
 )
 
 var errGrace = errors.New("no answer came in the time that is left after an interruption")
 
-// run reads as the pipeline does: generate, wait for the turn, put, record.
+// run reads as the pipeline does: make, wait for the turn, put, record.
 func (p *push) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p.begin(ctx)
 	puts, release := outlive(ctx, grace)
 	defer release()
-	requests := make(chan *batch.Request, p.requests) // as many as may be in flight: sending never blocks
+	next, stop := iter.Pull(p.plan.Batches(p.slice, chunk))
+	defer stop()
+	p.supply.next, p.jobs = next, make(chan job, p.requests)
 	var g errgroup.Group
 	part := func(do func() error) {
 		g.Go(func() error {
@@ -53,15 +54,18 @@ func (p *push) run(ctx context.Context) error {
 	}
 	ended, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	part(func() error { return p.generate(ctx) })
-	part(func() error { return p.turns(ctx, requests) })
+	over := make(chan struct{})
+	part(func() error {
+		defer close(over)
+		return p.turns(ctx)
+	})
 	part(func() error { return p.keepSynced(ended) })
 	var senders sync.WaitGroup
 	for range p.requests {
 		senders.Add(1)
 		part(func() error {
 			defer senders.Done()
-			return p.send(ctx, puts, requests)
+			return p.send(ctx, puts, over)
 		})
 	}
 	senders.Wait()
@@ -89,49 +93,6 @@ func outlive(ctx context.Context, by time.Duration) (longer context.Context, rel
 
 func (p *push) now() time.Duration { return time.Since(p.begun) }
 
-// generate offers the records.
-func (p *push) generate(ctx context.Context) error {
-	for recs := range p.plan.Batches(p.slice, chunk) {
-		if p.resumed != nil {
-			recs = p.resumed.left(recs)
-		}
-		if err := p.offer(ctx, recs); err != nil {
-			return err
-		}
-	}
-	p.mu.Lock()
-	p.dispatch.End()
-	p.mu.Unlock()
-	tell(p.wake)
-	return nil
-}
-
-func (p *push) offer(ctx context.Context, recs []record.Record) error {
-	for len(recs) > 0 {
-		n := 0
-		var err error
-		p.mu.Lock()
-		for n < len(recs) && err == nil && p.dispatch.Room() {
-			err = p.dispatch.Offer(p.streamOf(&recs[n]), &recs[n])
-			n++
-		}
-		p.mu.Unlock()
-		if err != nil {
-			return err
-		}
-		tell(p.wake)
-		if recs = recs[n:]; len(recs) == 0 {
-			break
-		}
-		select {
-		case <-p.room:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
 // tell wakes who waits for c, now or next time.
 func tell(c chan<- struct{}) {
 	select {
@@ -140,23 +101,24 @@ func tell(c chan<- struct{}) {
 	}
 }
 
-// turns hands requests to the senders when it is their turn.
-func (p *push) turns(ctx context.Context, requests chan<- *batch.Request) error {
-	defer close(requests)
+// turns hands requests to senders that have none when it is their turn.
+func (p *push) turns(ctx context.Context) error {
 	var refresh sync.WaitGroup
 	defer refresh.Wait()
 	refreshing := make(chan struct{}, 1)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		t, err := p.turn()
+		t, err := p.take(ctx)
 		switch {
 		case err != nil:
 			return err
 		case t.done:
 			return nil
 		case t.request != nil:
-			requests <- t.request
+			for _, j := range p.ready(t) {
+				p.jobs <- j
+			}
 			continue
 		}
 		if t.stale && len(refreshing) == 0 {
@@ -179,9 +141,11 @@ func (p *push) turns(ctx context.Context, requests chan<- *batch.Request) error 
 // turn is what is to be done now.
 type turn struct {
 	request *batch.Request
+	second  *batch.Request // to be readied together with request
 	wait    time.Duration
 	stale   bool // a stream's map of shards is to be read anew
 	stream  int  // that one
+	full    bool // nothing is, until an answer comes
 	done    bool
 }
 
@@ -204,37 +168,89 @@ func (p *push) turn() (t turn, err error) {
 	}
 	t.request, t.wait = p.dispatch.Take(now)
 	t.stream, t.stale = p.dispatch.Stale(now)
-	t.done = p.dispatch.Done()
+	t.full, t.done = p.dispatch.Full(), p.dispatch.Done()
 	return t, nil
 }
 
-// send puts requests, one attempt each, and writes down what became of them.
-func (p *push) send(ctx, puts context.Context, requests <-chan *batch.Request) error {
-	for r := range requests {
-		if ctx.Err() != nil {
-			continue // it was not begun: its records stay unsent
+// job is a request with the Put that sends it.
+type job struct {
+	*batch.Request
+	put func(context.Context) ([]record.Outcome, error)
+}
+
+// ready returns the jobs of a turn.
+func (p *push) ready(t turn) []job {
+	switch {
+	case t.request == nil:
+		return nil
+	case t.second != nil:
+		first, second := p.pairer.Pair(t.request.Recs, t.second.Recs)
+		return []job{{t.request, first}, {t.second, second}}
+	}
+	return []job{{t.request, func(ctx context.Context) ([]record.Outcome, error) {
+		return p.flows[t.request.Stream].Sink.Put(ctx, t.request.Recs)
+	}}}
+}
+
+// send does the jobs that it is handed, until all is over.
+func (p *push) send(ctx, puts context.Context, over <-chan struct{}) error {
+	for {
+		select {
+		case j := <-p.jobs:
+			if err := p.carry(ctx, puts, j); err != nil {
+				return err
+			}
+		case <-over:
+			return nil
 		}
-		number, err := p.ledger.Begin(r.Recs)
+	}
+}
+
+// carry does a job, and as long as it is their turn those that follow. One that
+// is not begun before ctx is done leaves its records unsent.
+func (p *push) carry(ctx, puts context.Context, j job) error {
+	for ctx.Err() == nil {
+		if err := p.attempt(puts, j); err != nil {
+			return err
+		}
+		t, err := p.take(ctx)
 		if err != nil {
 			return err
 		}
-		begun, sink := time.Now(), p.flows[r.Stream].Sink
-		outs, fatal := sink.Put(puts, r.Recs)
-		took := time.Since(begun)
-		p.report(r, outs, took)
-		// On disk before anything is sent again.
-		if err := errors.Join(fatal, p.ledger.Answer(number, outs)); err != nil {
-			return err
+		tell(p.wake) // there may be more, or an end
+		next := p.ready(t)
+		if len(next) == 0 {
+			return nil
 		}
-		p.mu.Lock()
-		observe(p.put, took)
-		p.dispatch.Settle(p.now(), r, outs)
-		p.mu.Unlock()
-		if r, ok := sink.(stream.Recycler); ok {
-			r.Recycle(outs)
+		j = next[0]
+		for _, other := range next[1:] {
+			p.jobs <- other
 		}
-		tell(p.wake)
-		tell(p.room)
+	}
+	return nil
+}
+
+// attempt does one, and writes down what became of it.
+func (p *push) attempt(ctx context.Context, j job) error {
+	number, err := p.ledger.Begin(j.Recs)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	outs, fatal := j.put(ctx)
+	took := time.Since(begun)
+	p.report(j.Request, outs, took)
+	// On disk before anything is sent again.
+	if err := errors.Join(fatal, p.ledger.Answer(number, outs)); err != nil {
+		return err
+	}
+	sink := p.flows[j.Stream].Sink
+	p.mu.Lock()
+	observe(p.put, took)
+	p.dispatch.Settle(p.now(), j.Request, outs)
+	p.mu.Unlock()
+	if r, ok := sink.(stream.Recycler); ok {
+		r.Recycle(outs)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ const (
 
 // How records are sent again.
 const (
-	backoffBase = 50 * time.Millisecond // full jitter in [0, base·2^n) after n in a row
+	backoffBase = 25 * time.Millisecond // full jitter in [0, base·2^n) after n in a row; a run ends with it, so it is half the SDK's
 	backoffMost = 5 * time.Second
 	// DefaultAttempts and DefaultAge are when a record is given up: an on-demand
 	// stream may refuse for 15 minutes while it grows (developer guide,
@@ -55,6 +55,7 @@ type Config struct {
 	ByteRate pace.Profile
 	Hold     bool          // a record of unknown fate is not sent again
 	Ordered  bool          // a user's records one by one, in order of seq
+	Pairs    bool          // full requests go two at a time where others are in flight
 	Attempts int           // at a record; 0: DefaultAttempts
 	Age      time.Duration // from a record's first attempt on; 0: DefaultAge
 	Seed     uint64        // of the jitter
@@ -90,10 +91,12 @@ type Dispatcher struct {
 	parked  keyedHeap // by time: to be sent again then
 	open    *Request  // being filled
 	spare   []*Request
-	flying  int // requests
-	held    int // records
-	size    int // their bytes
-	waiting int // records for which a shard has a turn
+	flying  int           // requests
+	held    int           // records
+	size    int           // their bytes
+	waiting int           // records for which a shard has a turn
+	second  bool          // the next full request is the second of two
+	single  time.Duration // since when one could go, but not two
 	done    done
 	ended   bool
 
@@ -104,6 +107,7 @@ type Dispatcher struct {
 	recent   recent
 	counts   Counts
 	past     map[string]*Shard // of shards that are no more, and of those that acked unasked
+	lastPast *Shard            // of past, that was counted last: a user's records come together
 }
 
 // shared is what the dispatchers of one run have in common; see Streams.
@@ -156,6 +160,9 @@ type Request struct {
 	queue bool // the window was full when it was taken
 }
 
+// Full says whether r holds as many records as it may.
+func (r *Request) Full() bool { return r.full }
+
 // New returns a Dispatcher that holds nothing.
 func New(cfg Config) *Dispatcher {
 	if cfg.Records == 0 {
@@ -177,7 +184,7 @@ func New(cfg Config) *Dispatcher {
 		shared: &shared{rate: pace.NewBucket(cfg.Rate, 0), bytes: pace.NewBucket(cfg.ByteRate, 0), copyFrom: copyFrom},
 		cfg:    cfg, luck: rand.New(rand.NewPCG(cfg.Seed, 0)), most: cfg.Limits, free: none, window: pace.NewWindow(cfg.Requests),
 		shards: []shard{newShard("", 0, 0)}, open: &Request{}, users: map[uint32]list{}, past: map[string]*Shard{},
-		health: health{unset, unset},
+		health: health{unset, unset}, single: unset,
 	}
 }
 
@@ -322,7 +329,7 @@ func (d *Dispatcher) park(i int32, until time.Duration) {
 // Take returns a request that is to be sent now, or how long nothing is. A
 // request is given as soon as it is full, or has waited for more a little.
 func (d *Dispatcher) Take(now time.Duration) (*Request, time.Duration) {
-	if d.flying >= d.window.Size() {
+	if d.more() <= 0 {
 		return nil, Idle
 	}
 	wait := time.Duration(Idle)
@@ -346,11 +353,39 @@ func (d *Dispatcher) Take(now time.Duration) (*Request, time.Duration) {
 	case !r.full && left > 0 && (!d.ended || d.waiting > 0):
 		return nil, min(wait, left)
 	}
+	if left := d.company(now); left > 0 {
+		return nil, left
+	}
 	d.open = d.blank()
 	d.flying++
-	r.taken, r.queue = now, d.flying >= d.window.Size()
+	r.taken, r.queue = now, d.more() == 0
 	d.depart(r, now)
 	return r, 0
+}
+
+// more is how many more requests may be in flight.
+func (d *Dispatcher) more() int { return d.window.Size() - d.flying }
+
+// fewPairs is the least window for which requests go two at a time.
+const fewPairs = 4
+
+// company says how long the open request waits for another one to go with it: an
+// answer that lets both go is not far. A request that is not full does not wait.
+func (d *Dispatcher) company(now time.Duration) time.Duration {
+	if !d.cfg.Pairs || !d.open.full || d.window.Size() < fewPairs {
+		return 0
+	}
+	if d.more() == 1 && !d.second {
+		if d.single == unset {
+			d.single = now
+		}
+		if left := d.single + linger - now; left > 0 {
+			return left
+		}
+	}
+	d.second = d.more() > 1
+	d.single = unset
+	return 0
 }
 
 // depart notes when each record was first sent.

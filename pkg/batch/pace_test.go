@@ -155,6 +155,45 @@ func TestReshard(t *testing.T) {
 	}
 }
 
+// What a shard took is kept whenever it took it: before it was in the map, in it,
+// and when it is no more.
+func TestTotalsOutliveTheMap(t *testing.T) {
+	s := newSim(t, batch.Config{}, 1, 0)
+	route := func(ids ...string) func() {
+		return func() {
+			even, err := stream.EvenMap(len(ids))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var open []stream.Shard
+			for i, id := range ids {
+				sh := even.Shard(i)
+				sh.ID = id
+				open = append(open, sh)
+			}
+			m, err := stream.NewMap(open)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.d.Route(m, s.now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	first := s.shards[0].ID
+	s.events = []event{{5 * time.Second, route(first)}, {15 * time.Second, route("shardId-000000000007", "shardId-000000000008")}, {35 * time.Second, route(first)}}
+	recs := s.skewed(4000, 1, 10)
+	for i := range recs {
+		recs[i].Due = time.Duration(i) * 10 * time.Millisecond
+	}
+	s.run(recs, nil)
+	for _, sh := range s.d.Shards() {
+		if want := uint64(len(recs)); sh.ID == first && sh.Records != want || sh.ID != first && sh.Records > 0 {
+			t.Errorf("%s: %d records counted of %d, all of them in %s", sh.ID, sh.Records, want, first)
+		}
+	}
+}
+
 // A schedule at 10,000 a second, half of what the shards take: records go when
 // they are due, never before, and each second has what it should.
 func TestSchedule(t *testing.T) {
@@ -281,4 +320,55 @@ func TestOrderedSchedule(t *testing.T) {
 	if s.once(1000); worst > 20*time.Millisecond {
 		t.Errorf("a record went %v late", worst)
 	}
+}
+
+// Where the window is what holds requests back, they go two at a time, which costs
+// no time; a pair is waited for no longer than a request for more records.
+func TestPairs(t *testing.T) {
+	const n = 100_000
+	for _, requests := range []int{2, 8} {
+		var took [2]time.Duration
+		for i, pairs := range []bool{false, true} {
+			s := newSim(t, batch.Config{Requests: requests, Pairs: pairs}, 1, 0)
+			var sent []time.Duration
+			s.run(s.skewed(n, 1, 100), func(*batch.Request) { sent = append(sent, s.now) })
+			together := 0
+			for j := 1; j < len(sent); j++ {
+				if sent[j] == sent[j-1] {
+					together += 2
+				}
+			}
+			if took[i] = s.took; pairs && requests == 8 && together < len(sent)*3/4 {
+				t.Errorf("%d of %d requests went with another one", together, len(sent))
+			}
+		}
+		if took[1] > took[0]*115/100 || requests < 4 && took[1] != took[0] {
+			t.Errorf("%d in flight: in pairs it takes %v, else %v", requests, took[1], took[0])
+		}
+	}
+}
+
+// A pair is waited for no longer than a request for more records, and not by one
+// that is not full: here all but one in flight hang.
+func TestAPairIsNotWaitedForLong(t *testing.T) {
+	s := newSim(t, batch.Config{Requests: 4, Pairs: true}, 1, 0)
+	calls := 0
+	s.latency = func() time.Duration {
+		if calls++; calls <= 3 {
+			return time.Minute
+		}
+		return 5 * time.Millisecond
+	}
+	recs := s.skewed(100*batch.MaxRecords+1, 1, 100)
+	last := &recs[len(recs)-1]
+	last.Due = 2 * time.Second
+	s.run(recs, func(r *batch.Request) {
+		want := time.Duration(calls-3) * 8 * time.Millisecond
+		if len(r.Recs) == 1 {
+			want = last.Due
+		}
+		if calls > 3 && s.now > want {
+			t.Errorf("request %d goes at %v, want %v at the latest", calls+1, s.now, want)
+		}
+	})
 }

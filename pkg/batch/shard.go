@@ -210,7 +210,7 @@ func (d *Dispatcher) Route(m *stream.Map, now time.Duration) error {
 		was.total.Users = was.heat.users()
 		d.remember(was.total)
 	}
-	d.routes, d.shards, d.turn, d.key, d.waiting = m, shards, 0, routeKey{}, 0
+	d.routes, d.shards, d.turn, d.key, d.waiting, d.lastPast = m, shards, 0, routeKey{}, 0, nil
 	d.recent.refreshed(now)
 	return d.reroute()
 }
@@ -273,13 +273,14 @@ func (d *Dispatcher) elsewhere(id string, bytes int) {
 		}
 		d.recent.unexpected = true
 	}
-	was := d.past[id]
-	if was == nil {
-		was = &Shard{ID: id}
-		d.past[id] = was
+	if d.lastPast == nil || d.lastPast.ID != id {
+		if d.lastPast = d.past[id]; d.lastPast == nil {
+			d.lastPast = &Shard{ID: id}
+			d.past[id] = d.lastPast
+		}
 	}
-	was.Records++
-	was.Bytes += uint64(bytes)
+	d.lastPast.Records++
+	d.lastPast.Bytes += uint64(bytes)
 }
 
 // Shards returns what went into each shard, by id.

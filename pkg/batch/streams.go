@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"slices"
 	"time"
 
 	"kreplay/pkg/record"
@@ -45,6 +46,12 @@ func (s *Streams) Stream(i int) *Dispatcher { return s.all[i] }
 
 // Room says whether Offer would take a record.
 func (s *Streams) Room() bool { return s.all[0].Room() }
+
+// Full says whether nothing can be sent, whatever is offered, until a while has
+// passed or a request is settled.
+func (s *Streams) Full() bool {
+	return s.flying >= s.requests || !slices.ContainsFunc(s.all, func(d *Dispatcher) bool { return d.more() > 0 && !d.open.full })
+}
 
 // Offer is Dispatcher.Offer of the record's stream.
 func (s *Streams) Offer(stream int, r *record.Record) error { return s.all[stream].Offer(r) }

@@ -246,3 +246,38 @@ func TestWhatIsNotDueKeepsFewConnections(t *testing.T) {
 		}
 	})
 }
+
+// Full says that it is not for want of records that Take gives nothing.
+func TestFull(t *testing.T) {
+	cfg := batch.Config{Limits: batch.Limits{Records: 1, RequestBytes: 1000, RecordBytes: 300}, Requests: 4, Pairs: true}
+	for _, n := range []int{1, 2} {
+		s := batch.NewStreams(slices.Repeat([]batch.Config{cfg}, n))
+		var flying []*batch.Request
+		next := uint64(0)
+		take := func(want int) {
+			t.Helper()
+			for !s.Full() && next < 100 { // as who makes records
+				if err := s.Offer(int(next)%n, &record.Record{Seq: next, PartitionKey: "k"}); err != nil {
+					t.Fatal(err)
+				}
+				next++
+				for r, _ := s.Take(0); r != nil; r, _ = s.Take(0) {
+					flying = append(flying, r)
+				}
+			}
+			if len(flying) != want {
+				t.Errorf("%d streams: %d requests in flight, want %d", n, len(flying), want)
+			}
+		}
+		take(4)
+		if next > 8 {
+			t.Errorf("%d streams: %d records are made for 4 requests of one", n, next)
+		}
+		s.Settle(0, flying[0], []record.Outcome{{Fate: record.Acked, Shard: "s"}})
+		flying = flying[1:]
+		take(4 - 2 + n) // alone in its stream it waits for company
+		if next > 10 {
+			t.Errorf("%d streams: %d records are made for 5 requests of one", n, next)
+		}
+	}
+}

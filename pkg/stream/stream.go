@@ -26,6 +26,14 @@ type Recycler interface {
 	Recycle(outs []record.Outcome)
 }
 
+// A Pairer is a Sink that readies two requests at a time for less than one by one.
+type Pairer interface {
+	// Pairs says whether it does, on this machine.
+	Pairs() bool
+	// Pair readies a and b, and returns the Put of each, to be called once at most.
+	Pair(a, b []record.Record) (putA, putB func(context.Context) ([]record.Outcome, error))
+}
+
 // ErrTooLarge is the error of outcomes whose request had too many records or
 // bytes: they are refused, and fewer of them at a time need not be.
 var ErrTooLarge = errors.New("request is too large")

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -233,9 +234,14 @@ func TestRequestsAreSignedAsSent(t *testing.T) {
 		for worker := range 8 {
 			wg.Go(func() {
 				for call := range 20 {
-					out, err := c.Put(t.Context(), streamtest.Records(100*worker+5*call, 5, 1000*worker+call))
+					recs := streamtest.Records(100*worker+5*call, 5, 1000*worker+call)
+					out, err := c.Put(t.Context(), recs)
 					if err != nil || streamtest.Fates(out)[record.Acked] != 5 {
 						t.Errorf("%v, %v", err, out)
+					}
+					out, err = streamtest.Halves{Pairer: c}.Put(t.Context(), slices.Concat(recs, streamtest.Records(0, 5, 700)))
+					if err != nil || streamtest.Fates(out)[record.Acked] != 10 {
+						t.Errorf("in pairs: %v, %v", err, out)
 					}
 				}
 			})

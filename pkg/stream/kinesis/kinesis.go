@@ -90,6 +90,7 @@ func New(cfg aws.Config, stream string, o Options) *Client {
 		so.HTTPClient = doer{c.http}
 		so.Retryer = aws.NopRetryer{}
 		so.Protocol = protocol{so.Protocol, &c.clock, o.Wire}
+		so.APIOptions = append(so.APIOptions, signSum)
 	})
 	return &Client{c, stream}
 }
@@ -108,20 +109,28 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // noRecords is what the SDK sees of the records of a call.
 var noRecords = []types.PutRecordsRequestEntry{}
 
+func (c *Client) input() *sdk.PutRecordsInput {
+	return &sdk.PutRecordsInput{StreamName: &c.stream, Records: noRecords}
+}
+
 // Put sends recs in one PutRecords call. A record without data is one of no bytes.
 func (c *Client) Put(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
+	return c.put(ctx, &call{recs: recs})
+}
+
+func (c *Client) put(ctx context.Context, k *call) ([]record.Outcome, error) {
+	recs := k.recs
 	if len(recs) == 0 {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	k := &call{recs: recs}
 	var sent atomic.Bool // or about to be
 	ctx = httptrace.WithClientTrace(context.WithValue(ctx, callKey{}, k), &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
 	})
 	age := c.keys.age()
-	_, err := c.api.PutRecords(ctx, &sdk.PutRecordsInput{StreamName: &c.stream, Records: noRecords})
+	_, err := c.api.PutRecords(ctx, c.input())
 	if k.body != nil {
 		k.body.release()
 	}
@@ -145,7 +154,9 @@ func (c *Client) DryRun(ctx context.Context, recs []record.Record) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	k := &call{recs: recs}
-	_, err := c.api.PutRecords(context.WithValue(ctx, callKey{}, k), &sdk.PutRecordsInput{StreamName: &c.stream, Records: noRecords, DryRun: aws.Bool(true)})
+	in := c.input()
+	in.DryRun = aws.Bool(true)
+	_, err := c.api.PutRecords(context.WithValue(ctx, callKey{}, k), in)
 	if k.body != nil {
 		k.body.release()
 	}

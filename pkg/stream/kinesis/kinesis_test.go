@@ -33,6 +33,12 @@ func TestClientIsASink(t *testing.T) {
 					return client(t, p.URL()), func() int { return stored(p) }
 				})
 			})
+			t.Run(name+", in pairs", func(t *testing.T) {
+				streamtest.Sink(t, func(t *testing.T) (stream.Sink, func() int) {
+					p := serve(t, cfg)
+					return streamtest.Halves{Pairer: client(t, p.URL())}, func() int { return stored(p) }
+				})
+			})
 		}
 	})
 }

@@ -42,8 +42,9 @@ type protocol struct {
 type call struct {
 	recs []record.Record
 	out  []record.Outcome // set by the answer
-	body *buffer          // set by the request
-	sent time.Time        // likewise
+	sent time.Time        // set by the request
+	body *buffer          // likewise, unless it was encoded before
+	sum  string           // SHA-256 of body in hex; empty: the SDK computes it
 }
 
 type callKey struct{}
@@ -60,17 +61,17 @@ func (p protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSche
 	if k == nil || !ok {
 		return p.ClientProtocol.SerializeRequest(ctx, op, in, req)
 	}
-	// The stock protocol sets method, path and headers; its body, of no records, is replaced.
-	if err := p.ClientProtocol.SerializeRequest(ctx, op, in, req); err != nil {
+	// The stock protocol sets method, path and headers, as for an operation without input; the body is ours.
+	bare := *op
+	bare.Input = nil
+	if err := p.ClientProtocol.SerializeRequest(ctx, &bare, in, req); err != nil {
 		return err
 	}
 	if p.wire == CBOR {
 		req.Header.Set("Content-Type", cborType)
-		k.body = newBuffer(cborRequestSize(k.recs))
-		k.body.bytes = appendCBORRequest(k.body.bytes, put, k.recs)
-	} else {
-		k.body = newBuffer(requestSize(k.recs))
-		k.body.bytes = appendRequest(k.body.bytes, put, k.recs)
+	}
+	if k.body == nil {
+		k.body = p.wire.encode(put, k.recs)
 	}
 	sized, err := req.SetStream(bytes.NewReader(k.body.bytes))
 	if err != nil {
@@ -79,6 +80,18 @@ func (p protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSche
 	*req = *sized
 	k.sent = time.Now()
 	return nil
+}
+
+// encode returns the body of in with recs as its records.
+func (w Wire) encode(in *sdk.PutRecordsInput, recs []record.Record) *buffer {
+	if w == CBOR {
+		b := newBuffer(cborRequestSize(recs))
+		b.bytes = appendCBORRequest(b.bytes, in, recs)
+		return b
+	}
+	b := newBuffer(requestSize(recs))
+	b.bytes = appendRequest(b.bytes, in, recs)
+	return b
 }
 
 // maxAnswer is more than the answer to 500 records can be: an id, a code and a

@@ -4,6 +4,7 @@ package streamtest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -50,6 +51,22 @@ func Records(first, n, size int) []record.Record {
 		}
 	}
 	return recs
+}
+
+// Halves is a sink that puts the halves of its records as a pair, at once.
+type Halves struct{ stream.Pairer }
+
+// Put implements [stream.Sink].
+func (h Halves) Put(ctx context.Context, recs []record.Record) ([]record.Outcome, error) {
+	a, b := recs[:len(recs)/2], recs[len(recs)/2:]
+	putA, putB := h.Pair(a, b)
+	var outA []record.Outcome
+	var errA error
+	var first sync.WaitGroup
+	first.Go(func() { outA, errA = putA(ctx) })
+	outB, errB := putB(ctx)
+	first.Wait()
+	return slices.Concat(outA, outB), errors.Join(errA, errB)
 }
 
 // Check reports what is wrong with out as the outcomes of recs, whatever their fates.
