@@ -64,17 +64,18 @@ func follow(ctx context.Context, t *testing.T, there object.Store, interrupt fun
 	if interrupt != nil {
 		interrupt(run)
 	}
+	read := run
 	var refresh func(context.Context) error
 	if there != nil {
-		run = t.TempDir()
-		c := replay.CopyTo(run, there)
+		read = t.TempDir()
+		c := replay.CopyTo(read, there)
 		refresh = c.Update
 		if err := refresh(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
 	res, err = replay.Verify(ctx, replay.VerifyConfig{
-		Dir: run, Copy: there != nil, Refresh: refresh, Quiet: 15 * time.Second, Max: time.Minute, Follow: true, Observe: func(p replay.Progress) { seen = append(seen, p) },
+		Dir: read, Copy: there != nil, Refresh: refresh, Quiet: 15 * time.Second, Max: time.Minute, Follow: true, Observe: func(p replay.Progress) { seen = append(seen, p) },
 		Open: func(context.Context, string) (object.Store, io.Closer, error) { return lake, io.NopCloser(nil), nil },
 	})
 	return res, seen, pushed, err
