@@ -46,7 +46,7 @@ func (c *compiler) fake(f Field, value, inner []byte) (s part, err error) {
 		if shaped { // a phone's prefix
 			fixed = min(3, len(inner)/2)
 		}
-		s.kind, s.shape = slotHash, shapeOf(inner, fixed)
+		s.kind, s.shape = slotHash, shapeOf(f.Kind, inner, fixed)
 		return s, s.shape.changes()
 	}
 	n, ok := c.fakes[string(inner)]

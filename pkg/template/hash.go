@@ -41,9 +41,11 @@ var limits = []string{"2147483647", "9007199254740992", "9223372036854775807"}
 
 // shapeOf finds the shape of what stands between the quotes, or of a number.
 // The first characters, as many as fixed says, stay.
-func shapeOf(text []byte, fixed int) *shape {
-	s := &shape{}
-	hex := hexOf(text)
+func shapeOf(kind Kind, text []byte, fixed int) *shape {
+	s, hex := &shape{}, kept
+	if kind == String { // 12e45678 in quotes is hex, bare it has an exponent
+		hex = hexOf(text)
+	}
 	for i := 0; i < len(text); i++ {
 		if n := escape(text[i:]); n > 0 { // stays whole
 			for ; n > 1; n-- {
@@ -68,7 +70,9 @@ func shapeOf(text []byte, fixed int) *shape {
 			s.add(c, kept)
 		}
 	}
-	s.numeric(text, fixed)
+	if hex == kept {
+		s.numeric(text, fixed)
+	}
 	for i, r := range s.radix {
 		if r > 1 {
 			s.moving = append(s.moving, i)

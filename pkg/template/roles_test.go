@@ -335,6 +335,28 @@ func TestHashForms(t *testing.T) {
 	}
 }
 
+// A number is one after a hash, too: its exponent is not taken for hex. In
+// quotes the same text is hex, and all of it changes.
+func TestHashOfNumbers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.StringMatching(`-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,9})?`).Draw(t, "number")
+		p := compile(t, []scenario.Rule{rule("h", scenario.Hash)}, `{"h":`+number+`}`)
+		got := values(t, p, &Values{Seed: rapid.Uint64().Draw(t, "seed"), User: rapid.Uint32().Draw(t, "user")})["h"].(json.Number).String()
+		_, was, _ := strings.Cut(strings.ToLower(number), "e")
+		if _, is, _ := strings.Cut(strings.ToLower(got), "e"); is != was || !sameShape(number, got) {
+			t.Fatalf("%s became %s", number, got)
+		}
+	})
+	p := compile(t, []scenario.Rule{rule("h", scenario.Hash)}, `{"h":"0e123456"}`)
+	seen := map[any]bool{}
+	for user := range uint32(3000) {
+		seen[values(t, p, &Values{User: user})["h"]] = true
+	}
+	if len(seen) != 3000 {
+		t.Errorf("3000 users have %d texts for 0e123456", len(seen))
+	}
+}
+
 // A fake has the form of what was captured, stays equal where that is equal,
 // and is another one for every user and value.
 func TestFakes(t *testing.T) {

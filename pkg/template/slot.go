@@ -42,7 +42,7 @@ func (c *compiler) slot(role scenario.Role, f Field, value []byte) (s part, from
 		if f.Kind == Bool {
 			return s, 0, 0, fmt.Errorf("%s is no text and no number", value)
 		}
-		s.kind, s.shape = slotHash, shapeOf(value[from:end], 0)
+		s.kind, s.shape = slotHash, shapeOf(f.Kind, value[from:end], 0)
 		return s, from, end, s.shape.changes()
 	case scenario.Fake:
 		s, err = c.fake(f, value, value[from:end])
