@@ -22,8 +22,8 @@ const (
 	backoffMost = 5 * time.Second
 	// DefaultAttempts and DefaultAge are when a record is given up: an on-demand
 	// stream may refuse for 15 minutes while it grows (developer guide,
-	// how-do-i-size-a-stream).
-	DefaultAttempts = 100
+	// how-do-i-size-a-stream). The age comes first, by the waits between attempts.
+	DefaultAttempts = 1000
 	DefaultAge      = 20 * time.Minute
 )
 
@@ -95,6 +95,7 @@ type Dispatcher struct {
 	held    int           // records
 	size    int           // their bytes
 	waiting int           // records for which a shard has a turn
+	behind  int           // records that wait for another one of their user
 	second  bool          // the next full request is the second of two
 	single  time.Duration // since when one could go, but not two
 	done    done
@@ -155,7 +156,7 @@ func New(cfg Config) *Dispatcher {
 		shared: &shared{rate: pace.NewBucket(cfg.Rate, 0), bytes: pace.NewBucket(cfg.ByteRate, 0), copyFrom: copyFrom},
 		cfg:    cfg, luck: rand.New(rand.NewPCG(cfg.Seed, 0)), most: cfg.Limits, free: none, window: pace.NewWindow(cfg.Requests),
 		shards: []shard{newShard("", 0, 0)}, open: &Request{}, users: map[uint32]list{}, past: map[string]*Shard{},
-		health: health{unset, unset}, single: unset,
+		health: health{throttled: unset, failing: unset}, single: unset,
 	}
 }
 
@@ -178,7 +179,7 @@ func (d *Dispatcher) Offer(r *record.Record) error {
 	s := &d.slots[i]
 	s.rec, s.shard, s.next, s.tries = *r, to, none, 0
 	sh := &d.shards[to]
-	if sh.waiting >= d.copyFrom && (d.routes != nil || d.copyFrom == copySoon) {
+	if sh.waiting+d.behind >= d.copyFrom && (d.routes != nil || d.copyFrom == copySoon) {
 		s.rec.Data, s.rec.Chunk = append(make([]byte, 0, len(r.Data)), r.Data...), nil
 		r.Chunk.Done(1)
 	}
@@ -188,6 +189,7 @@ func (d *Dispatcher) Offer(r *record.Record) error {
 		behind, busy := d.users[r.ID.User]
 		if busy {
 			s.state = stateUser
+			d.behind++
 			d.append(&behind, i)
 			d.users[r.ID.User] = behind
 			return nil

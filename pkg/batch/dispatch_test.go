@@ -2,6 +2,7 @@ package batch_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -144,6 +145,67 @@ func TestChunksAreLetGo(t *testing.T) {
 			recs[i].Chunk.Made(min(100, len(recs)-i)) // panics if there were more
 			if !over(recs[i].Chunk) {
 				rt.Fatalf("records %d to %d are over, and their chunk is still in use", i, i+100)
+			}
+		}
+	})
+}
+
+// A shard that stands still keeps few chunks in memory, which hold records of
+// others too; also where its records wait for another one of their user.
+func TestAStuckShardKeepsFewChunks(t *testing.T) {
+	for _, ordered := range []bool{false, true} {
+		s := newSim(t, batch.Config{Ordered: ordered}, 8, 0)
+		s.route()
+		stuck := true
+		s.answer = func(r *record.Record, o *record.Outcome) {
+			if stuck && s.shardOf(r) == s.shards[0] {
+				*o = record.Outcome{Fate: record.Refused, Code: stream.CodeShard}
+			}
+		}
+		recs, chunks := make([]record.Record, 20_000), []*record.Chunk{}
+		for i := range recs { // of 80 users by turns
+			if i%100 == 0 {
+				chunks = append(chunks, record.NewChunk())
+				chunks[len(chunks)-1].Made(100)
+			}
+			user := uint32(i % 80)
+			recs[i] = record.Record{Seq: uint64(i), ID: record.ID{User: user, Event: uint32(i)}, PartitionKey: fmt.Sprint("user-", user), Data: []byte("x"), Chunk: chunks[len(chunks)-1]}
+		}
+		s.events = []event{{5 * time.Minute, func() { // all others have been sent
+			used := 0
+			for _, c := range chunks {
+				if !over(c) {
+					c.Done(-1) // as it was
+					used++
+				}
+			}
+			if left := len(recs) - len(s.acked); used > 60 || left < 1000 {
+				t.Errorf("ordered: %v: %d of %d chunks are in use, for %d records", ordered, used, len(chunks), left)
+			}
+			stuck = false
+		}}}
+		s.run(recs, nil)
+	}
+}
+
+// Who no longer waits for another record of a user is not copied for it.
+func TestWhatDoesNotWaitIsNotCopied(t *testing.T) {
+	s := newSim(t, batch.Config{Records: 400, Ordered: true}, 2, 0)
+	s.route()
+	recs := s.skewed(3000, 0.5, 10)
+	first := make([]*byte, len(recs))
+	for i := range recs {
+		recs[i].ID.User = uint32(max(i, 350)) // 350 of one user, who come one by one
+		recs[i].Due = time.Duration(i) * 10 * time.Millisecond
+		if i < 350 {
+			recs[i].Due = 0
+		}
+		first[i] = &recs[i].Data[0]
+	}
+	s.run(recs, func(r *batch.Request) {
+		for i := range r.Recs {
+			if rec := &r.Recs[i]; rec.Seq > 2000 && &rec.Data[0] != first[rec.Seq] {
+				t.Fatalf("record %d was copied", rec.Seq)
 			}
 		}
 	})

@@ -55,6 +55,21 @@ func TestBelowTheLimit(t *testing.T) {
 	}
 }
 
+// Each of many workers may use a small part of a shard, and what another producer
+// leaves of that is smaller yet: no part is too small to be kept to.
+func TestManyWorkersBelowTheLimit(t *testing.T) {
+	for _, workers := range []float64{10, 50, 100} {
+		gives := 950 / workers / 4
+		s := newSim(t, batch.Config{Share: 0.95 / workers}, 1, gives)
+		s.route()
+		n := int(gives * 120)
+		s.run(s.skewed(n, 1, 10), nil)
+		if attempts := s.once(n); attempts > 1.1 {
+			t.Errorf("%v workers: %.2f attempts a record, want at most 1.10", workers, attempts)
+		}
+	}
+}
+
 // Without a map of the shards the same stream is not stormed either.
 func TestUnknownShards(t *testing.T) {
 	const n = 20_000

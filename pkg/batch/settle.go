@@ -139,14 +139,19 @@ func backoff(n int, draw func(int64) int64) time.Duration {
 // unset is the time of what has not happened.
 const unset = time.Duration(-1)
 
-// health is how long nothing has gone well.
-type health struct{ throttled, failing time.Duration } // since when
+// health is how long nothing has gone well. A time in which nothing is tried,
+// for want of records that are due, is not counted.
+type health struct {
+	throttled, failing time.Duration // since when
+	last               time.Duration // when a call was over
+}
 
 func (h *health) note(now time.Duration, r *Request, outs []record.Outcome, answered bool) {
+	h.last = now
 	throttled := len(outs) > 0
 	for i := range outs {
 		if outs[i].Fate == record.Acked {
-			*h = health{unset, unset}
+			h.throttled, h.failing = unset, unset
 			return
 		}
 		throttled = throttled && stream.Throttled(outs[i].Code)
@@ -167,11 +172,21 @@ func (h *health) note(now time.Duration, r *Request, outs []record.Outcome, answ
 
 // Throttled is how long there has been nothing but throttles.
 func (d *Dispatcher) Throttled(now time.Duration) time.Duration {
-	return since(d.health.throttled, now)
+	return since(d.health.throttled, d.tried(now))
 }
 
 // Failing is how long no call has been answered, since the first that was not.
-func (d *Dispatcher) Failing(now time.Duration) time.Duration { return since(d.health.failing, now) }
+func (d *Dispatcher) Failing(now time.Duration) time.Duration {
+	return since(d.health.failing, d.tried(now))
+}
+
+// tried is until when something was tried.
+func (d *Dispatcher) tried(now time.Duration) time.Duration {
+	if d.flying > 0 {
+		return now
+	}
+	return min(now, d.health.last)
+}
 
 func since(t, now time.Duration) time.Duration {
 	if t == unset {

@@ -46,6 +46,7 @@ type shard struct {
 	missed    float64       // of these, those refused
 
 	dry     time.Duration // since when it has refused all
+	asked   time.Duration // when that was last seen
 	until   time.Duration // backoff
 	strikes int
 
@@ -63,7 +64,7 @@ func newShard(id string, part float64, now time.Duration) shard {
 }
 
 const (
-	floor       = 10                     // records a second: less would find out too late that there is room again
+	floor       = 10                     // records a second of a whole shard: less would find out too late that there is room again
 	growth      = 0.01                   // of the nominal limit a second
 	growFaster  = 5 * time.Second        // after each the growth doubles
 	margin      = 0.95                   // of what the shard gave
@@ -82,6 +83,7 @@ func (s *shard) answer(now, taken time.Duration, luck *rand.Rand) {
 	if s.got > 0 && taken >= s.struck {
 		s.strikes = 0
 	}
+	s.asked = now
 	switch {
 	case s.got > 0:
 		s.dry = unset
@@ -129,7 +131,7 @@ func (s *shard) strike(now time.Duration, refused float64) {
 		limit = min(max(gave*margin, least), most)
 	}
 	s.struck, s.recovered, s.gained = now, now, 0
-	s.setLimit(max(limit, floor), now)
+	s.setLimit(max(limit, floor*s.nominal/ShardRecords), now)
 	s.base = s.limit
 }
 
@@ -302,7 +304,7 @@ func (d *Dispatcher) Shards() []Shard {
 // Dry names a shard that has refused all for that long, if one has.
 func (d *Dispatcher) Dry(now, long time.Duration) (id string, dry bool) {
 	for i := range d.shards {
-		if s := &d.shards[i]; since(s.dry, now) >= long {
+		if s := &d.shards[i]; since(s.dry, min(now, s.asked)) >= long {
 			return s.total.ID, true
 		}
 	}

@@ -72,6 +72,7 @@ func (d *Dispatcher) release(i int32) {
 		behind.tail = none
 	}
 	d.users[user] = behind
+	d.behind--
 	d.again(next)
 }
 
