@@ -20,10 +20,10 @@ import (
 	"kreplay/scenarios"
 )
 
-// TestMain is also the sender that TestKilledPushBalances and TestResumeAfterKills start and kill.
 // cutShort is a row without its end: all that it says of itself is there.
 func cutShort(row string) string { return row[:len(row)-1] }
 
+// TestMain is also the sender that TestKilledPushBalances and TestResumeAfterKills start and kill.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 6 && (os.Args[1] == sender || os.Args[1] == resumer) {
 		if err := send(context.Background(), os.Args[1] == resumer, [4]string(os.Args[2:])); err != nil {

@@ -181,6 +181,7 @@ type push struct {
 	slip     *hdrhistogram.Histogram // µs
 	put      *hdrhistogram.Histogram // µs
 	looked   time.Duration           // when guards that cost something were looked at
+	trouble  error                   // the last that a request met; nil: none
 }
 
 func newPush(job *Job, plan *generate.Plan, cfg *PushConfig) (*push, error) {

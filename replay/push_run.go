@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,10 @@ const (
 	lookEvery = time.Second
 )
 
-var errGrace = errors.New("no answer came in the time that is left after an interruption")
+var (
+	errGrace    = errors.New("no answer came in the time that is left after an interruption")
+	errNoReason = errors.New("it gave no reason")
+)
 
 // run reads as the pipeline does: make, wait for the turn, put, record.
 func (p *push) run(ctx context.Context) error {
@@ -105,6 +109,8 @@ func tell(c chan<- struct{}) {
 func (p *push) turns(ctx context.Context) error {
 	var refresh sync.WaitGroup
 	defer refresh.Wait()
+	reading, stop := context.WithCancel(ctx) // who is at the end needs no map
+	defer stop()
 	refreshing := make(chan struct{}, 1)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -124,7 +130,9 @@ func (p *push) turns(ctx context.Context) error {
 		if t.stale && len(refreshing) == 0 {
 			refreshing <- struct{}{}
 			refresh.Go(func() {
-				p.route(t.stream, p.flows[t.stream].readShards(ctx))
+				if m := p.flows[t.stream].readShards(reading); reading.Err() == nil {
+					p.route(t.stream, m)
+				}
 				<-refreshing
 			})
 		}
@@ -158,7 +166,8 @@ func (p *push) turn() (t turn, err error) {
 			ErrGuard, p.flows[i].Stream, p.guard)
 	}
 	if i, long := p.dispatch.Failing(now); long >= deadAfter {
-		return t, fmt.Errorf("replay: stream %s: no call has been answered for %v; check the network and the endpoint, then go on with push --resume", p.flows[i].Stream, deadAfter)
+		return t, fmt.Errorf("replay: stream %s: no call has been answered for %v; check the network, the endpoint and the credentials, then go on with push --resume; the last one: %w",
+			p.flows[i].Stream, deadAfter, cmp.Or(p.trouble, errNoReason))
 	}
 	if now-p.looked >= lookEvery {
 		p.looked = now
@@ -247,6 +256,9 @@ func (p *push) attempt(ctx context.Context, j job) error {
 	sink := p.flows[j.Stream].Sink
 	p.mu.Lock()
 	observe(p.put, took)
+	if len(outs) > 0 && outs[0].Err != nil {
+		p.trouble = outs[0].Err
+	}
 	p.dispatch.Settle(p.now(), j.Request, outs)
 	p.mu.Unlock()
 	if r, ok := sink.(stream.Recycler); ok {

@@ -149,9 +149,11 @@ func (f *flow) readShards(ctx context.Context) (m shardMap) {
 	if err == nil {
 		m.shards, err = stream.NewMap(shards) // fails in the middle of a reshard
 	}
-	if m.err = err; err != nil {
+	switch m.err = err; {
+	case ctx.Err() != nil: // nobody needs it any more
+	case err != nil:
 		f.log.Warn("the map of shards could not be read; what is known of it stays", zap.Error(err))
-	} else {
+	default:
 		f.log.Debug("the map of shards was read", zap.Int("shards", len(shards)))
 	}
 	return m

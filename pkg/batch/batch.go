@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
 )
 
 // Limits of PutRecords (aws-sdk-go-v2 kinesis v1.56.12, api_op_PutRecords.go and
@@ -38,6 +39,11 @@ type Limits struct {
 func (l Limits) Check(r *record.Record) error {
 	if n, most := r.Size(), min(l.RecordBytes, l.RequestBytes); n > most {
 		return fmt.Errorf("batch: record %v: %d bytes, at most %d: %w", r.ID, n, most, ErrTooLarge)
+	}
+	if r.ExplicitHashKey != "" {
+		if _, err := stream.ParseHashKey(r.ExplicitHashKey); err != nil {
+			return fmt.Errorf("batch: record %v: explicit %w", r.ID, err)
+		}
 	}
 	if n := len(r.PartitionKey); n > 0 && n <= MaxKeyRunes {
 		return nil // no more characters than bytes

@@ -7,6 +7,7 @@ import (
 
 	"kreplay/pkg/batch"
 	"kreplay/pkg/record"
+	"kreplay/pkg/stream"
 )
 
 func TestLimitsRefuse(t *testing.T) {
@@ -23,6 +24,8 @@ func TestLimitsRefuse(t *testing.T) {
 		{"just fits", small, record.Record{PartitionKey: "k", Data: make([]byte, 9)}, nil},
 		{"256 characters of two bytes", wide, record.Record{PartitionKey: strings.Repeat("é", 256)}, nil},
 		{"257 characters", wide, record.Record{PartitionKey: strings.Repeat("k", 257)}, batch.ErrKey},
+		{"no hash key", wide, record.Record{PartitionKey: "k", ExplicitHashKey: "01"}, stream.ErrHashKey},
+		{"the last hash key", wide, record.Record{PartitionKey: "k", ExplicitHashKey: stream.MaxHashKey.String()}, nil},
 		{"over a request", batch.Limits{RequestBytes: 5, RecordBytes: 10}, record.Record{PartitionKey: "k", Data: make([]byte, 5)}, batch.ErrTooLarge},
 	} {
 		if err := tc.lim.Check(&tc.r); !errors.Is(err, tc.want) {

@@ -11,7 +11,7 @@ const (
 
 // recent is what is remembered of the last seconds.
 type recent struct {
-	seconds    [dueSeconds]second
+	seconds    [dueSeconds]dueSecond
 	unexpected bool          // an ack came from a shard that is not in the map
 	read       time.Duration // when the map was read, or that was tried
 }
@@ -19,7 +19,7 @@ type recent struct {
 // dueSeconds is more than the records held are due in, or the rate wanted does not matter.
 const dueSeconds = 64
 
-type second struct{ number, records uint64 }
+type dueSecond struct{ number, records uint64 }
 
 func (r *recent) refreshed(now time.Duration) { r.read, r.unexpected = now, false }
 
@@ -28,7 +28,7 @@ func (r *recent) offer(due time.Duration) {
 	n := uint64(due / time.Second)
 	s := &r.seconds[n%dueSeconds]
 	if s.number != n {
-		*s = second{number: n}
+		*s = dueSecond{number: n}
 	}
 	s.records++
 }

@@ -235,13 +235,6 @@ func (d *Dispatcher) reroute() error {
 		}
 	}
 	slices.SortFunc(queued, func(a, b int32) int { return cmp.Compare(d.slots[a].rec.Seq, d.slots[b].rec.Seq) })
-	if d.cfg.Ordered {
-		// What is offered later may have a lower seq than a user's next record.
-		for _, i := range queued {
-			d.again(i)
-		}
-		return nil
-	}
 	for _, i := range queued {
 		d.queue(i)
 	}

@@ -59,6 +59,8 @@ func judge(err error, sent bool) (fate record.Fate, code string, fatal bool) {
 	switch {
 	case errors.As(err, &api) && throttles[api.ErrorCode()], status == http.StatusTooManyRequests:
 		return record.Refused, codeThrottled, false
+	case status == http.StatusRequestTimeout: // whoever waited, somebody else may have stored them
+		return record.Unknown, "http-408", false
 	case status >= 400 && status < 500:
 		return record.Refused, fmt.Sprintf("http-%d", status), true
 	case !sent && errors.As(err, &send):

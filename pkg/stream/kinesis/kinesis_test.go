@@ -126,6 +126,17 @@ func TestLostAnswersAreUnknown(t *testing.T) {
 	})
 }
 
+// Who says that it took too long does not say that nothing was stored.
+func TestATimeoutThatIsAnswered(t *testing.T) {
+	overWires(t, func(t *testing.T, client func(testing.TB, string) *kinesis.Client) {
+		s := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusRequestTimeout)
+			_, _ = io.WriteString(w, `{"__type":"RequestTimeoutException","message":"too slow"}`)
+		})
+		_ = wantAll(t, client(t, s.URL), record.Unknown, "http-408", false)
+	})
+}
+
 // entry is an answer to a record that was stored.
 const entry = `{"SequenceNumber":"1","ShardId":"shardId-000000000000"}`
 
