@@ -24,7 +24,7 @@ type Profile interface {
 }
 
 // ErrRate is a rate or a length of which no profile can be made.
-var ErrRate = errors.New("rates are finite and not negative, lengths are above 0, and some rate is above 0")
+var ErrRate = errors.New("rates are finite and not negative, lengths are above 0, and some rate is above 0, as is one that stays")
 
 // ConstantRate is the same rate all the time.
 func ConstantRate(rate float64) (Profile, error) {
@@ -157,8 +157,11 @@ func newLine(points []Point, period time.Duration) (Profile, error) {
 		before := l.points[i-1]
 		l.sums[i] = l.sums[i-1] + (p.Rate+before.Rate)/2*(p.At-before.At).Seconds()
 	}
-	if !some {
+	switch {
+	case !some:
 		return nil, fmt.Errorf("pace: nothing may ever pass: %w", ErrRate)
+	case period == 0 && l.points[len(l.points)-1].Rate == 0:
+		return nil, fmt.Errorf("pace: the last rate stays for ever, and at 0 nothing more would pass; let it end above 0: %w", ErrRate)
 	}
 	return l, nil
 }

@@ -45,7 +45,7 @@ func drawProfile(t *rapid.T) (p pace.Profile) {
 		p, err = pace.PointRates(points)
 	}
 	if errors.Is(err, pace.ErrRate) {
-		t.Skip("all rates are 0")
+		t.Skip("nothing passes, or nothing in the end")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +124,9 @@ func TestProfilesRefuse(t *testing.T) {
 		"infinite":        func() (pace.Profile, error) { return pace.ConstantRate(math.Inf(1)) },
 		"negative":        func() (pace.Profile, error) { return pace.RampRate(-1, 1, time.Second) },
 		"no time":         func() (pace.Profile, error) { return pace.RampRate(1, 2, 0) },
+		"ramp to 0":       func() (pace.Profile, error) { return pace.RampRate(1, 0, time.Second) },
+		"last step is 0":  func() (pace.Profile, error) { return pace.StepRates(pace.Step{Rate: 1, Length: 1}, pace.Step{Length: 1}) },
+		"file ends at 0":  func() (pace.Profile, error) { return pace.ReadRates(strings.NewReader("0s 5\n1m 0\n")) },
 		"no steps":        func() (pace.Profile, error) { return pace.StepRates() },
 		"empty step":      func() (pace.Profile, error) { return pace.StepRates(pace.Step{Rate: 1}) },
 		"burst too long":  func() (pace.Profile, error) { return pace.BurstRate(1, 2, time.Second, time.Second) },
