@@ -119,13 +119,15 @@ func TestShapes(t *testing.T) {
 
 func TestProfilesRefuse(t *testing.T) {
 	for name, make := range map[string]func() (pace.Profile, error){
-		"nothing ever":    func() (pace.Profile, error) { return pace.ConstantRate(0) },
-		"not a number":    func() (pace.Profile, error) { return pace.ConstantRate(math.NaN()) },
-		"infinite":        func() (pace.Profile, error) { return pace.ConstantRate(math.Inf(1)) },
-		"negative":        func() (pace.Profile, error) { return pace.RampRate(-1, 1, time.Second) },
-		"no time":         func() (pace.Profile, error) { return pace.RampRate(1, 2, 0) },
-		"ramp to 0":       func() (pace.Profile, error) { return pace.RampRate(1, 0, time.Second) },
-		"last step is 0":  func() (pace.Profile, error) { return pace.StepRates(pace.Step{Rate: 1, Length: 1}, pace.Step{Length: 1}) },
+		"nothing ever": func() (pace.Profile, error) { return pace.ConstantRate(0) },
+		"not a number": func() (pace.Profile, error) { return pace.ConstantRate(math.NaN()) },
+		"infinite":     func() (pace.Profile, error) { return pace.ConstantRate(math.Inf(1)) },
+		"negative":     func() (pace.Profile, error) { return pace.RampRate(-1, 1, time.Second) },
+		"no time":      func() (pace.Profile, error) { return pace.RampRate(1, 2, 0) },
+		"ramp to 0":    func() (pace.Profile, error) { return pace.RampRate(1, 0, time.Second) },
+		"last step is 0": func() (pace.Profile, error) {
+			return pace.StepRates(pace.Step{Rate: 1, Length: 1}, pace.Step{Length: 1})
+		},
 		"file ends at 0":  func() (pace.Profile, error) { return pace.ReadRates(strings.NewReader("0s 5\n1m 0\n")) },
 		"no steps":        func() (pace.Profile, error) { return pace.StepRates() },
 		"empty step":      func() (pace.Profile, error) { return pace.StepRates(pace.Step{Rate: 1}) },
