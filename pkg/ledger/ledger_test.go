@@ -88,7 +88,7 @@ func TestManifestKept(t *testing.T) {
 	}
 	text, err := os.ReadFile(filepath.Join(dir, ledger.ManifestFile))
 	must(t, err)
-	for _, s := range []string{`"format": 1`, `"tag": "00000abc"`, `"anchor": "2026-09-14T01:02:03.000000004Z"`, `"first_user": 3`, `"seed": 18446744073709551615`} {
+	for _, s := range []string{`"format": 2`, `"tag": "00000abc"`, `"anchor": "2026-09-14T01:02:03.000000004Z"`, `"first_user": 3`, `"seed": 18446744073709551615`} {
 		if !strings.Contains(string(text), s) {
 			t.Errorf("%s lacks %s", text, s)
 		}

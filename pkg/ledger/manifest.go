@@ -28,8 +28,9 @@ func SegmentFile(n int) string {
 	return fmt.Sprintf("ledger.%03d.bin", n)
 }
 
-// manifestFormat grows when an older kreplay could misread the manifest.
-const manifestFormat = 1
+// manifestFormat grows when an older kreplay could misread the manifest, or when
+// this one makes other records of it: 2 since hashes leave nothing of a text.
+const manifestFormat = 2
 
 // A Manifest says what a run is: enough to regenerate every record of it. It
 // holds no credentials.
@@ -144,7 +145,7 @@ func ReadManifest(dir string) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("ledger: %s: %w", path, err)
 	}
 	if m.Format != manifestFormat {
-		return Manifest{}, fmt.Errorf("ledger: %s: format %d; this kreplay reads format %d", path, m.Format, manifestFormat)
+		return Manifest{}, fmt.Errorf("ledger: %s: format %d; this kreplay reads format %d; use the version that wrote it", path, m.Format, manifestFormat)
 	}
 	return m, nil
 }

@@ -3,6 +3,7 @@ package template
 import (
 	"bytes"
 	"errors"
+	"regexp"
 )
 
 // A shape is a text as digits of mixed radix: each character counts within its
@@ -92,6 +93,8 @@ func escape(text []byte) int {
 	return 2
 }
 
+var exponent = regexp.MustCompile(`^[eE][+-]?[0-9]+$`)
+
 // numeric lets a number begin with no zero, stay within the limit of its size
 // and keep its exponent.
 func (s *shape) numeric(text []byte, fixed int) {
@@ -102,8 +105,8 @@ func (s *shape) numeric(text []byte, fixed int) {
 	}
 	whole := text[from:end]
 	rest := bytes.TrimLeft(text[end:], "0123456789.")
-	if len(whole) == 0 || len(rest) > 0 && rest[0] != 'e' && rest[0] != 'E' {
-		return
+	if len(whole) == 0 || len(rest) > 0 && !exponent.Match(rest) {
+		return // 7elena is no number
 	}
 	for i := len(text) - len(rest); i < len(text); i++ {
 		s.keep(i, text[i])
