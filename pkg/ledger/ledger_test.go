@@ -77,7 +77,7 @@ func TestManifestKept(t *testing.T) {
 	dir, w := create(t, 7)
 	must(t, w.Close(ledger.Stopped))
 	want := manifest(7)
-	want.Format = 1
+	want.Format = 2
 	if got := open(t, dir).Manifest; !reflect.DeepEqual(got, want) {
 		t.Errorf("manifest %+v, want %+v", got, want)
 	}
@@ -348,7 +348,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ file, text string }{
 		"manifest is no JSON":  {ledger.ManifestFile, "{"},
-		"future manifest":      {ledger.ManifestFile, `{"format": 2}`},
+		"future manifest":      {ledger.ManifestFile, `{"format": 3}`},
+		"past manifest":        {ledger.ManifestFile, `{"format": 1}`},
 		"foreign ledger":       {ledger.LedgerFile, "PAR1"},
 		"future ledger":        {ledger.LedgerFile, "kreplay ledger\n\x03"},
 		"no kind, checksum ok": {ledger.LedgerFile, "kreplay ledger\n\x02\x00\x51\x53\x7d\x52"},
