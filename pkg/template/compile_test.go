@@ -303,11 +303,14 @@ func checkRendering(t *testing.T, p *Program, event int) {
 	t.Helper()
 	line := p.Events[event].Line
 	got := p.Append(nil, event, &Values{Users: 9, Numbers: []scenario.Decimal{{Digits: 1<<64 - 1, Scale: 3}}})
-	if !json.Valid(got) {
-		t.Fatalf("%s became %s, which is no JSON", line, got)
-	}
-	if len(got) > p.MaxSize(event) {
-		t.Errorf("%d bytes, MaxSize is %d: %s", len(got), p.MaxSize(event), got)
+	other := &Values{Seed: 1, Tag: 1<<32 - 1, User: 8, Users: 9, UserID: 1<<64 - 1, CounterBase: 1 << 60, Numbers: []scenario.Decimal{{Digits: 7, Scale: 2}}}
+	for _, text := range [][]byte{got, p.Append(nil, event, other)} {
+		if !json.Valid(text) {
+			t.Fatalf("%s became %s, which is no JSON", line, text)
+		}
+		if len(text) > p.MaxSize(event) {
+			t.Errorf("%d bytes, MaxSize is %d: %s", len(text), p.MaxSize(event), text)
+		}
 	}
 	rest := line // rendered and captured agree but for what stands in a slot
 	for _, s := range p.Events[event].parts {
