@@ -170,6 +170,23 @@ func TestReshard(t *testing.T) {
 	}
 }
 
+// A new map leads all that waits anew, the key that was routed last too.
+func TestRouteForgetsTheLastKey(t *testing.T) {
+	s := newSim(t, batch.Config{}, 4, 0)
+	s.route()
+	recs := s.skewed(1000, 0, 10)
+	at3 := slices.IndexFunc(recs, func(r record.Record) bool { return s.shardOf(&r) == s.shards[3] })
+	if err := s.d.Offer(&recs[at3]); err != nil {
+		t.Fatal(err)
+	}
+	s.shards = []*simShard{{Shard: stream.Shard{ID: "merged", Last: stream.MaxHashKey}}}
+	s.route()
+	s.run(nil, nil)
+	if got := s.d.Shards(); len(got) != 1 || got[0].Records != 1 {
+		t.Errorf("%+v; want the record in the one shard that there is", got)
+	}
+}
+
 // What a shard took is kept whenever it took it: before it was in the map, in it,
 // and when it is no more.
 func TestTotalsOutliveTheMap(t *testing.T) {
