@@ -83,7 +83,7 @@ func TestResumedCopySaysWhatItLacks(t *testing.T) {
 	must(t, w.Close(ledger.Complete))
 	a = open(t, dir)
 	must(t, a.Check())
-	if a.Totals().Acked != 6 || a.Window != 1 {
-		t.Errorf("%+v, window %d; want all acked, 1", a.Totals(), a.Window)
+	if a.Totals().Acked != 6 || a.Window != 1 || a.Attempts.Unknown != 1 {
+		t.Errorf("%+v, window %d, %d unknown attempts; want all acked, 1, 1", a.Totals(), a.Window, a.Attempts.Unknown)
 	}
 }

@@ -340,6 +340,11 @@ func TestCodesBounded(t *testing.T) {
 	if len(a.Codes) != 1001 || a.Codes["other"] != 2000 {
 		t.Errorf("%d codes, %d other", len(a.Codes), a.Codes["other"])
 	}
+	for code := range a.Codes {
+		if len(code) != 128 && code != "other" {
+			t.Fatalf("a code of 200 bytes and more is kept to %d, want 128: %s", len(code), code)
+		}
+	}
 }
 
 func TestOpenRefuses(t *testing.T) {
