@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -15,6 +16,28 @@ type syncing struct {
 }
 
 func (f *syncing) Sync() error { return f.sync() }
+
+// Nothing is sent before the start of a segment is on stable storage: one that
+// cannot be synced is neither created nor resumed.
+func TestStartIsSynced(t *testing.T) {
+	dir := t.TempDir()
+	w, err := Create(dir, Manifest{Planned: 1})
+	if err != nil || w.Close(Stopped) != nil {
+		t.Fatal("no run to go on with: ", err)
+	}
+	openFile = func(string, int, os.FileMode) (*os.File, error) { // a pipe takes the header, and cannot be synced
+		r, w, err := os.Pipe()
+		t.Cleanup(func() { _ = r.Close() })
+		return w, err
+	}
+	defer func() { openFile = os.OpenFile }()
+	if _, err := Create(t.TempDir(), Manifest{Planned: 1}); err == nil {
+		t.Error("created")
+	}
+	if _, err := Resume(dir); err == nil {
+		t.Error("resumed")
+	}
+}
 
 // The end too is on stable storage when Close returns.
 func TestCloseSyncs(t *testing.T) {

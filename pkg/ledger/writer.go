@@ -112,9 +112,12 @@ func ResumeCopy(dir string) (*Writer, error) {
 	return w, nil
 }
 
+// openFile is where a test hands over a file that cannot be synced.
+var openFile = os.OpenFile
+
 func createSegment(dir string, n int) (*os.File, string, error) {
 	path := filepath.Join(dir, SegmentFile(n))
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	f, err := openFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, path, fmt.Errorf("ledger: %w", err)
 	}
