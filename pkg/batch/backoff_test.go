@@ -12,30 +12,33 @@ import (
 // oneByOne are limits by which every record is a request.
 var oneByOne = batch.Limits{Records: 1, RequestBytes: 1000, RecordBytes: 1000}
 
-// An entry that fails, whatever its shard takes meanwhile, waits longer each time.
+// An entry that fails waits longer each time, whatever its shard takes meanwhile,
+// among others in its requests or alone.
 func TestFailedEntryWaitsLongerEachTime(t *testing.T) {
-	s := newSim(t, batch.Config{Requests: 2, Attempts: 10}, 1, 0)
-	s.route()
-	s.latency = func() time.Duration { return time.Millisecond }
-	s.answer = func(r *record.Record, o *record.Outcome) {
-		if r.Seq == 0 {
-			*o = record.Outcome{Code: "InternalFailure"}
-		}
-	}
-	recs := s.skewed(4000, 1, 10)
-	for i := range recs {
-		recs[i].Due = time.Duration(i) * 2 * time.Millisecond // so that it is never alone
-	}
-	var tries []time.Duration
-	s.run(recs, func(r *batch.Request) {
-		for i := range r.Recs {
-			if r.Recs[i].Seq == 0 {
-				tries = append(tries, s.now)
+	for _, every := range []time.Duration{2 * time.Millisecond, 20 * time.Millisecond} { // linger is 3 ms
+		s := newSim(t, batch.Config{Requests: 2, Attempts: 10}, 1, 0)
+		s.route()
+		s.latency = func() time.Duration { return time.Millisecond }
+		s.answer = func(r *record.Record, o *record.Outcome) {
+			if r.Seq == 0 {
+				*o = record.Outcome{Code: "InternalFailure"}
 			}
 		}
-	})
-	if len(tries) != 10 || tries[3] > 200*time.Millisecond || tries[9] < 2*time.Second {
-		t.Errorf("%d attempts at %v; want 10, the fourth within 200 ms, the last after 2 s or more", len(tries), tries)
+		recs := s.skewed(int(8*time.Second/every), 1, 10)
+		for i := range recs {
+			recs[i].Due = time.Duration(i) * every
+		}
+		var tries []time.Duration
+		s.run(recs, func(r *batch.Request) {
+			for i := range r.Recs {
+				if r.Recs[i].Seq == 0 {
+					tries = append(tries, s.now)
+				}
+			}
+		})
+		if len(tries) != 10 || tries[3] > 250*time.Millisecond || tries[9] < 2*time.Second {
+			t.Errorf("a record every %v: %d attempts at %v; want 10, the fourth within 250 ms, the last after 2 s or more", every, len(tries), tries)
+		}
 	}
 }
 

@@ -35,13 +35,13 @@ func TestAStreamThatGrowsLosesNothing(t *testing.T) {
 	}
 }
 
-// oneByOne are requests of a record each; what is of unknown fate is held.
-var oneByOne = batch.Config{Hold: true, Requests: 8, Limits: batch.Limits{Records: 1, RequestBytes: 1000, RecordBytes: 1000}}
+// holding sends requests of a record each, and those of unknown fate once.
+var holding = batch.Config{Hold: true, Requests: 8, Limits: oneByOne}
 
 // A time in which nothing is tried is not one in which nothing is answered.
 func TestNothingTriedIsNotFailing(t *testing.T) {
 	for _, o := range []record.Outcome{{Fate: record.Unknown, Code: "reset"}, {Fate: record.Refused, Code: stream.CodeThrottled}} {
-		cfg := oneByOne
+		cfg := holding
 		cfg.Age = time.Second // then what is refused is given up
 		s := newSim(t, cfg, 1, 0)
 		s.answer = func(_ *record.Record, out *record.Outcome) { *out = o }
@@ -58,7 +58,7 @@ func TestNothingTriedIsNotFailing(t *testing.T) {
 
 // A call that hangs is tried.
 func TestACallThatHangsIsFailing(t *testing.T) {
-	s := newSim(t, oneByOne, 1, 0)
+	s := newSim(t, holding, 1, 0)
 	s.answer = func(_ *record.Record, o *record.Outcome) { *o = record.Outcome{Fate: record.Unknown, Code: "reset"} }
 	calls := 0
 	s.latency = func() time.Duration {
@@ -79,7 +79,7 @@ func TestACallThatHangsIsFailing(t *testing.T) {
 
 // Nor is it one in which a shard refuses.
 func TestNothingTriedIsNoDryShard(t *testing.T) {
-	s := newSim(t, oneByOne, 2, 0)
+	s := newSim(t, holding, 2, 0)
 	s.route()
 	tries := 0
 	s.answer = func(_ *record.Record, o *record.Outcome) {

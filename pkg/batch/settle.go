@@ -34,6 +34,9 @@ func (d *Dispatcher) Settle(now time.Duration, r *Request, outs []record.Outcome
 		d.window.Answer(now-r.taken, r.queue)
 	} else {
 		retry = d.failed(now, r, outs)
+		if len(outs) == 1 { // it may be the record that fails, not the call
+			retry = max(retry, now+d.jitter(int(d.slots[r.slots[0]].tries)-1))
+		}
 	}
 	for i := range d.shards {
 		d.shards[i].answer(now, r.taken, d.luck)

@@ -31,8 +31,12 @@ func TestStartIsSynced(t *testing.T) {
 		return w, err
 	}
 	defer func() { openFile = os.OpenFile }()
-	if _, err := Create(t.TempDir(), Manifest{Planned: 1}); err == nil {
+	fresh := t.TempDir()
+	if _, err := Create(fresh, Manifest{Planned: 1}); err == nil {
 		t.Error("created")
+	}
+	if left, err := os.ReadDir(fresh); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v; want an empty directory, to be used again", left, err)
 	}
 	if _, err := Resume(dir); err == nil {
 		t.Error("resumed")

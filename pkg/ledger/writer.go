@@ -66,7 +66,11 @@ func Create(dir string, m Manifest) (*Writer, error) {
 	if err := w.write([]byte(header)); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
-	if err := errors.Join(w.Sync(), writeManifest(dir, m)); err != nil {
+	err = w.Sync()
+	if err == nil { // a manifest alone would hold a run that never was
+		err = writeManifest(dir, m)
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
 	return w, nil
