@@ -65,6 +65,9 @@ func rest(job *Job, cfg *PushConfig) (*push, error) {
 	if got := fmt.Sprintf("%x", plan.Digest); got != m.Digest {
 		return nil, fmt.Errorf("replay: %s: the scenario has changed since the run began (digest %s, was %s)", cfg.Dir, got, m.Digest)
 	}
+	if job.Scenario.Seed != m.Seed { // it is no part of the digest
+		return nil, fmt.Errorf("replay: %s: the run began with seed %d, not %d; leave the seed out", cfg.Dir, m.Seed, job.Scenario.Seed)
+	}
 	cfg.RunID, cfg.Anchor = m.Run, m.Anchor
 	cfg.Slice = generate.Slice{Index: m.Worker.Index, Of: m.Worker.Of}
 	p, err := newPush(job, plan, cfg)

@@ -145,6 +145,13 @@ func TestInterruptedAndResumed(t *testing.T) {
 		t.Errorf("resumed to another stream: %v", err)
 	}
 	cfg.Target.Stream = streamName
+	reseeded, _, err := replay.Reopen(run, []string{"seed=7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := replay.Push(t.Context(), reseeded, cfg); err == nil || !strings.Contains(err.Error(), "the run began with seed 20261123, not 7; leave the seed out") {
+		t.Errorf("resumed with another seed: %v", err)
+	}
 	again, m, err := replay.Reopen(run, []string{"stream.limits.rate=max"})
 	if err != nil || m.Run != led.Manifest.Run {
 		t.Fatal(m.Run, err)
