@@ -68,6 +68,14 @@ func rest(job *Job, cfg *PushConfig) (*push, error) {
 	if job.Scenario.Seed != m.Seed { // it is no part of the digest
 		return nil, fmt.Errorf("replay: %s: the run began with seed %d, not %d; leave the seed out", cfg.Dir, m.Seed, job.Scenario.Seed)
 	}
+	began, err := reopen(cfg.Dir, m.ScenarioFile, m.Set)
+	if err != nil {
+		return nil, err
+	}
+	// The ledger counts records in the order of sending, which is no part of the digest either.
+	if was, is := began.Scenario, job.Scenario; was.Time.Paced() != is.Time.Paced() || was.Inject != is.Inject {
+		return nil, fmt.Errorf("replay: %s: whether time.speedup is 0, and inject.late, say which record is which in the ledger; leave them out", cfg.Dir)
+	}
 	cfg.RunID, cfg.Anchor = m.Run, m.Anchor
 	cfg.Slice = generate.Slice{Index: m.Worker.Index, Of: m.Worker.Of}
 	p, err := newPush(job, plan, cfg)

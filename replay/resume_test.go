@@ -145,12 +145,18 @@ func TestInterruptedAndResumed(t *testing.T) {
 		t.Errorf("resumed to another stream: %v", err)
 	}
 	cfg.Target.Stream = streamName
-	reseeded, _, err := replay.Reopen(run, []string{"seed=7"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := replay.Push(t.Context(), reseeded, cfg); err == nil || !strings.Contains(err.Error(), "the run began with seed 20261123, not 7; leave the seed out") {
-		t.Errorf("resumed with another seed: %v", err)
+	for set, want := range map[string]string{
+		"seed=7":           "the run began with seed 20261123, not 7; leave the seed out",
+		"time.speedup=600": "whether time.speedup is 0, and inject.late, say which record is which in the ledger; leave them out",
+		"inject.late={share: 1%, by: 2h}|time.speedup=600": "leave them out",
+	} {
+		other, _, err := replay.Reopen(run, strings.Split(set, "|"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := replay.Push(t.Context(), other, cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("resumed with %s: %v, want %q", set, err, want)
+		}
 	}
 	again, m, err := replay.Reopen(run, []string{"stream.limits.rate=max"})
 	if err != nil || m.Run != led.Manifest.Run {
