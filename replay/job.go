@@ -3,6 +3,7 @@
 package replay
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -92,42 +93,92 @@ func NewRunID(now time.Time) string {
 const snapshotDir = "scenario"
 
 // snapshot copies what the plan needs into the run directory, so that verify
-// regenerates the same records whatever becomes of the original. It refuses a
-// directory that has one.
+// regenerates the same records whatever becomes of the original. It goes on with
+// what it left when it was killed, and refuses any other file in its place.
 func (j *Job) snapshot(dir string) error {
-	err := os.Mkdir(filepath.Join(dir, snapshotDir), 0o755)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("replay: %s: already holds the scenario of a run; choose another --run-dir", dir)
-	case err != nil:
+	files, err := j.files()
+	if err != nil {
 		return fmt.Errorf("replay: snapshot of the scenario: %w", err)
 	}
-	files := append([]string{j.Scenario.File}, j.Scenario.Files...)
-	for _, ref := range j.Scenario.Templates {
-		err := fs.WalkDir(j.Scenario.FS, ref.Dir, func(name string, e fs.DirEntry, err error) error {
-			if err == nil && !e.IsDir() {
-				files = append(files, name)
-			}
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("replay: snapshot of the scenario: %w", err)
-		}
+	to := filepath.Join(dir, snapshotDir)
+	whole, err := leftOf(to, files)
+	if err != nil {
+		return err
 	}
-	for _, name := range files {
-		data, err := fs.ReadFile(j.Scenario.FS, name)
-		if err != nil {
+	for name, data := range files {
+		if whole[name] {
+			continue // it may be the original itself
+		}
+		at := filepath.Join(to, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 			return fmt.Errorf("replay: snapshot of the scenario: %w", err)
 		}
-		to := filepath.Join(dir, snapshotDir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return fmt.Errorf("replay: snapshot of the scenario: %w", err)
-		}
-		if err := os.WriteFile(to, data, 0o644); err != nil {
+		if err := os.WriteFile(at, data, 0o644); err != nil {
 			return fmt.Errorf("replay: snapshot of the scenario: %w", err)
 		}
 	}
 	return nil
+}
+
+// files reads all that the plan needs, by name.
+func (j *Job) files() (map[string][]byte, error) {
+	names := append([]string{j.Scenario.File}, j.Scenario.Files...)
+	for _, ref := range j.Scenario.Templates {
+		err := fs.WalkDir(j.Scenario.FS, ref.Dir, func(name string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				names = append(names, name)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	files := map[string][]byte{}
+	for _, name := range names {
+		data, err := fs.ReadFile(j.Scenario.FS, name)
+		if err != nil {
+			return nil, err
+		}
+		files[name] = data
+	}
+	return files, nil
+}
+
+// leftOf says which files of a snapshot are there and whole. One that was killed
+// leaves them, or what they begin with; with anything else the folder is
+// somebody's, who may want to keep it.
+func leftOf(dir string, files map[string][]byte) (whole map[string]bool, err error) {
+	whole = map[string]bool{}
+	err = filepath.WalkDir(dir, func(at string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, at)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		data, ok := files[name]
+		if e.IsDir() && !ok {
+			return nil
+		}
+		var there []byte
+		if ok && e.Type().IsRegular() {
+			if there, err = os.ReadFile(at); err != nil {
+				return err
+			}
+		}
+		if !ok || !e.Type().IsRegular() || !bytes.HasPrefix(data, there) {
+			return fmt.Errorf("%s is not of this scenario; choose another --run-dir, or remove %s if it was left by a push that did not begin", at, dir)
+		}
+		whole[name] = len(there) == len(data)
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("replay: snapshot of the scenario: %w", err)
+	}
+	return whole, nil
 }
 
 // reopen compiles the snapshot of a run directory.

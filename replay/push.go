@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -108,6 +110,14 @@ func prepare(job *Job, cfg *PushConfig) (*push, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("replay: run directory: %w", err)
 	}
+	starting, err := alone(cfg.Dir, ".")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = starting.Close() }()
+	if err := unbegun(cfg.Dir); err != nil {
+		return nil, err
+	}
 	// The snapshot comes first: where there is a manifest, verify can read the run.
 	if err := job.snapshot(cfg.Dir); err != nil {
 		return nil, err
@@ -115,16 +125,42 @@ func prepare(job *Job, cfg *PushConfig) (*push, error) {
 	if p.ledger, err = ledger.Create(cfg.Dir, manifest(job, plan, *cfg, started)); err != nil {
 		return nil, err
 	}
-	if p.alone, err = alone(cfg.Dir); err != nil {
+	if p.alone, err = alone(cfg.Dir, ledger.ManifestFile); err != nil {
 		return nil, errors.Join(err, p.ledger.Close(ledger.Stopped))
 	}
 	return p, nil
 }
 
+// ledgerBegins is what a ledger begins with, before the byte of its format (pkg/ledger, frame.go).
+const ledgerBegins = "kreplay ledger\n"
+
+// unbegun refuses a directory that holds a run. Nothing is sent before there is a
+// manifest: a ledger without one, which then ends within its header, is of a
+// start that was killed, and goes.
+func unbegun(dir string) error {
+	for _, name := range []string{ledger.ManifestFile, ledger.SegmentFile(2)} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return cmp.Or(err, fmt.Errorf("replay: %s: already holds the scenario of a run; choose another --run-dir", dir))
+		}
+	}
+	path := filepath.Join(dir, ledger.LedgerFile)
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("replay: run directory: %w", err)
+	case len(text) > len(ledgerBegins)+1 || !strings.HasPrefix(ledgerBegins, string(text[:min(len(text), len(ledgerBegins))])):
+		return fmt.Errorf("replay: %s: already holds the ledger of a run; choose another --run-dir", dir)
+	}
+	return os.Remove(path)
+}
+
 // alone takes a run directory for one push, until it is closed: two that send the
-// same records at a time would not know of each other's attempts.
-func alone(dir string) (*os.File, error) {
-	f, err := os.Open(filepath.Join(dir, ledger.ManifestFile))
+// same records at a time would not know of each other's attempts. What is taken is
+// the manifest, and as long as there is none, the directory.
+func alone(dir, name string) (*os.File, error) {
+	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("replay: run directory: %w", err)
 	}

@@ -29,7 +29,7 @@ func again(job *Job, cfg *PushConfig) (*push, error) {
 	if _, err := ledger.ReadManifest(cfg.Dir); err != nil {
 		return nil, err
 	}
-	held, err := alone(cfg.Dir)
+	held, err := alone(cfg.Dir, ledger.ManifestFile)
 	if err != nil {
 		return nil, err
 	}
