@@ -67,6 +67,11 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 		return nil, err
 	}
 	faults.Of = int(min(to.records, math.MaxInt32))
+	counted := faults.Drop + faults.Duplicate + faults.Corrupt + faults.Reject + faults.Delay + faults.Misplace + faults.Truncate + faults.Throttle +
+		faults.StreamDrop + faults.StreamDuplicate + faults.StreamCorrupt
+	if counted > 0 && to.records == 0 {
+		return nil, usagef("--faults %s: faults that are counts are planted among the records that will come; say how many with --records N, as in --records 20000", e.faults)
+	}
 	cfg := local.Config{
 		Streams: to.streams, Lake: to.lake, Prefix: to.prefix, TimeZone: to.zone, Keys: to.keys, Buckets: to.buckets, BufferInterval: e.buffer, BufferBytes: e.size << 20, Compression: e.compression, Faults: faults,
 	}
@@ -145,12 +150,13 @@ func (a *app) localCommand() *cobra.Command {
 	var emb embeddedFlags
 	var listen, lake string
 	var streams, buckets []string
+	var records uint64
 	c := &cobra.Command{
 		Use: "local", Short: "Serve the embedded pipeline on loopback for other tools",
 		Long: `Serve Kinesis and S3 on one loopback port and deliver what is put as Firehose would, until
 it is interrupted. Buckets live in memory. Without --lake the objects come to s3://lake; a
 folder is written to directly, and is not served as a bucket.`,
-		Example: "  kreplay local --stream actions:4\n  kreplay local --stream actions:4 --lake ./lake\n" +
+		Example: "  kreplay local --stream actions:4\n  kreplay local --stream actions:4 --lake ./lake\n  kreplay local --stream actions:4 --records 20000 --faults drop=7\n" +
 			"  aws s3 ls s3://lake --recursive --endpoint-url http://127.0.0.1:4566",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -158,7 +164,7 @@ folder is written to directly, and is not served as a bucket.`,
 			if err != nil {
 				return err
 			}
-			pipe, err := emb.start(c.Context(), embeddedTarget{listen: listen, lake: lake, buckets: buckets, streams: specs})
+			pipe, err := emb.start(c.Context(), embeddedTarget{listen: listen, lake: lake, buckets: buckets, streams: specs, records: records})
 			if err != nil {
 				return err
 			}
@@ -170,6 +176,7 @@ folder is written to directly, and is not served as a bucket.`,
 	emb.add(c)
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:4566", "loopback address to serve on")
 	c.Flags().StringVar(&lake, "lake", "s3://lake", "where to deliver to: a folder, or s3://BUCKET/PREFIX in the S3 served here; empty: nothing is delivered")
+	c.Flags().Uint64Var(&records, "records", 0, "with --faults: how many records will come; those that are counts, as in drop=7, are planted among so many")
 	c.Flags().StringArrayVar(&buckets, "bucket", nil, "create a bucket, as NAME (repeatable)")
 	c.Flags().StringArrayVar(&streams, "stream", nil, "create a stream, as NAME:SHARDS, with the tag "+allowTag+"=true (repeatable)")
 	return c

@@ -167,6 +167,7 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"gen", "smoke", "--set", "population.userz=1"}, exitUsage},
 		{[]string{"run", "smoke", "--local", "-o", "xml"}, exitUsage},
 		{[]string{"local", "--listen", "0.0.0.0:4566"}, exitUsage},
+		{[]string{"local", "--faults", "throttle=1"}, exitUsage},
 		{[]string{"verify", "no-such-run"}, exitError},
 		{[]string{"push", "smoke", "--stream", "s", "--endpoint-url", "http://127.0.0.1:1"}, exitError},
 		{[]string{"run", "smoke", "--local", "--users", "5", "--progress", "none"}, exitOK},
