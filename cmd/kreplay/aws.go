@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/logging"
+	"go.uber.org/zap"
 
 	"kreplay/pkg/stream"
 	"kreplay/pkg/stream/kinesis"
@@ -28,7 +30,7 @@ func (a *app) awsConfig(ctx context.Context, endpoint string) (aws.Config, error
 	if u, err := url.Parse(endpoint); err != nil || u.User != nil {
 		return aws.Config{}, usagef("the endpoint is not a URL, or holds a user or password, which would be written to ledgers and logs; see --endpoint-url and AWS_ENDPOINT_URL")
 	}
-	var opts []func(*config.LoadOptions) error
+	opts := []func(*config.LoadOptions) error{config.WithLogger(sdkLog{a.log})}
 	if a.region != "" {
 		opts = append(opts, config.WithRegion(a.region))
 	}
@@ -53,6 +55,18 @@ func (a *app) awsConfig(ctx context.Context, endpoint string) (aws.Config, error
 		cfg.BaseEndpoint = aws.String(endpoint)
 	}
 	return cfg, nil
+}
+
+// sdkLog takes what the AWS SDK would write to stderr by itself. All that keeps a
+// call from its answer comes back as that call's error: this is for who asks for more.
+// Requests, which hold signatures, are not logged unless a client is told to.
+type sdkLog struct{ log *zap.Logger }
+
+// Logf logs under what a format begins with, so that repeats are left out: what is
+// filled in may be another address each time.
+func (l sdkLog) Logf(_ logging.Classification, format string, args ...any) {
+	begins, _, _ := strings.Cut(format, "%")
+	l.log.Debug("AWS SDK: "+strings.TrimRight(begins, ": "), zap.String("text", fmt.Sprintf(format, args...)))
 }
 
 // openTail opens streams to be read back, where they answered the push unless a
