@@ -11,7 +11,8 @@ import (
 )
 
 // report logs what did not go well with a request: a throttle is no news, a
-// fate that is unknown is a warning.
+// fate that is unknown is a warning. Who leaves out repeats of a message, as kreplay
+// does, still hears of another code: it stands in the message.
 func (p *push) report(r *batch.Request, outs []record.Outcome, took time.Duration) {
 	var refused, unknown int
 	var why *record.Outcome
@@ -38,10 +39,10 @@ func (p *push) report(r *batch.Request, outs []record.Outcome, took time.Duratio
 	}
 	switch {
 	case unknown > 0:
-		log.Warn("records may or may not be stored; they are accounted for as unknown", fields...)
+		log.Warn("records may or may not be stored; they are accounted for as unknown: "+why.Code, fields...)
 	case stream.Throttled(why.Code):
-		log.Debug("records were throttled", fields...)
+		log.Debug("records were throttled: "+why.Code, fields...)
 	default:
-		log.Info("records were refused", fields...)
+		log.Info("records were refused: "+why.Code, fields...)
 	}
 }
