@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -114,7 +115,10 @@ the ingestion path delivered to the lake.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if err := noneEmpty(c.Flags()); err != nil {
+				return err
+			}
 			return a.start()
 		},
 	}
@@ -150,6 +154,17 @@ func describeArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		describeArgs(sub)
 	}
+}
+
+// noneEmpty refuses a flag whose value is the empty text, unless that says something:
+// most often it stands for a variable that is not set, and the default is not meant.
+func noneEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" && err == nil {
+			err = usagef("--%s is empty; give it a value, or leave it out", f.Name)
+		}
+	})
+	return err
 }
 
 func (a *app) start() error {
