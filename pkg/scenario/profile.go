@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"kreplay/pkg/pace"
 )
@@ -42,9 +43,10 @@ var profiles = []struct {
 	}},
 }
 
-// isProfile says whether a limit is one that changes with time.
+// isProfile says whether a limit is meant to be one that changes with time: a word
+// comes first. In a rate that is a number, which may have blanks before its unit.
 func isProfile(text string) bool {
-	return strings.HasPrefix(text, "file:") || strings.Contains(text, " ")
+	return text != "" && text != "max" && unicode.IsLetter(rune(text[0]))
 }
 
 // made is the profile as pace has it; unit reads a rate, also 0/s.
@@ -76,7 +78,7 @@ func (p Profile) made(unit func(string) (float64, error)) (pace.Profile, error) 
 		}
 		return profile, nil
 	}
-	return nil, fmt.Errorf("%s: want a rate that does not change, or %s", quote(p.Text), profileForms)
+	return nil, fmt.Errorf("%s: want a rate that does not change, such as 40k/s, of bytes 40MB/s, or max; or one that does: %s", quote(p.Text), profileForms)
 }
 
 func read(word, kind string, unit func(string) (float64, error), rates *[]float64, times *[]time.Duration) error {

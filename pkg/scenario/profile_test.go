@@ -14,6 +14,7 @@ func TestLimitsThatChangeWithTime(t *testing.T) {
 		want float64
 	}{
 		{"40k/s", time.Hour, 40e3},
+		{"40 k/s", time.Hour, 40e3},
 		{"ramp 0/s to 40k/s over 10m", 5 * time.Minute, 20e3},
 		{"ramp 1k/s to 2k/s over 1m", time.Hour, 2e3},
 		{"steps 1k/s, 2k/s,3k/s every 1m", 90 * time.Second, 2e3},
@@ -43,7 +44,8 @@ func TestLimitsThatChangeWithTime(t *testing.T) {
 
 func TestProfilesThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
-		"rampe 1k/s to 2k/s over 1m":           "want a rate that does not change, or ramp A to B",
+		"rampe 1k/s to 2k/s over 1m":           "or one that does: ramp A to B",
+		"fast":                                 `"fast": want a rate that does not change, such as 40k/s, of bytes 40MB/s, or max; or one that does: ramp A to B over TIME; steps`,
 		"ramp 1k/s to 2k/s over soon":          `want a duration such as 5m, got "soon"`,
 		"ramp 1k to 2k/s over 1m":              "want 40k/s or max",
 		"ramp max to 2k/s over 1m":             "want a rate, got max",

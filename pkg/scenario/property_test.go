@@ -260,7 +260,7 @@ func write(s *Scenario) string {
 		if v == 0 {
 			return "max"
 		}
-		return fmt.Sprint(v, unit)
+		return fmt.Sprint(v, strings.Repeat(" ", int(v%3)), unit) // blanks say nothing
 	}
 	p("stream:\n  name: %q\n  partition_key: %q\n  newline: %s\n  on_unknown: %s\n", s.Stream.Name, s.Stream.PartitionKey,
 		[]string{"auto", "true", "false"}[s.Stream.Newline], []string{"resend", "hold"}[s.Stream.OnUnknown])
