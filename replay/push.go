@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -115,7 +113,7 @@ func prepare(job *Job, cfg *PushConfig) (*push, error) {
 		return nil, err
 	}
 	defer func() { _ = starting.Close() }()
-	if err := unbegun(cfg.Dir); err != nil {
+	if err := ledger.Clear(cfg.Dir); err != nil {
 		return nil, err
 	}
 	// The snapshot comes first: where there is a manifest, verify can read the run.
@@ -129,31 +127,6 @@ func prepare(job *Job, cfg *PushConfig) (*push, error) {
 		return nil, errors.Join(err, p.ledger.Close(ledger.Stopped))
 	}
 	return p, nil
-}
-
-// ledgerBegins is what a ledger begins with, before the byte of its format (pkg/ledger, frame.go).
-const ledgerBegins = "kreplay ledger\n"
-
-// unbegun refuses a directory that holds a run. Nothing is sent before there is a
-// manifest: a ledger without one, which then ends within its header, is of a
-// start that was killed, and goes.
-func unbegun(dir string) error {
-	for _, name := range []string{ledger.ManifestFile, ledger.SegmentFile(2)} {
-		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
-			return cmp.Or(err, fmt.Errorf("replay: %s: already holds the scenario of a run; choose another --run-dir", dir))
-		}
-	}
-	path := filepath.Join(dir, ledger.LedgerFile)
-	text, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("replay: run directory: %w", err)
-	case len(text) > len(ledgerBegins)+1 || !strings.HasPrefix(ledgerBegins, string(text[:min(len(text), len(ledgerBegins))])):
-		return fmt.Errorf("replay: %s: already holds the ledger of a run; choose another --run-dir", dir)
-	}
-	return os.Remove(path)
 }
 
 // alone takes a run directory for one push, until it is closed: two that send the

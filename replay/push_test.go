@@ -1,7 +1,6 @@
 package replay_test
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -17,7 +16,6 @@ import (
 
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/local"
-	"kreplay/pkg/record"
 	"kreplay/pkg/report"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
@@ -213,15 +211,6 @@ func tree(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
-}
-
-// ackAll answers that all is stored.
-func ackAll(_ context.Context, recs []record.Record) ([]record.Outcome, error) {
-	outs := make([]record.Outcome, len(recs))
-	for i := range recs {
-		outs[i] = record.Outcome{ID: recs[i].ID, Fate: record.Acked, Shard: "0"}
-	}
-	return outs, nil
 }
 
 // A push into the directory of another run is refused and leaves that run as it was.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,6 +75,32 @@ func Create(dir string, m Manifest) (*Writer, error) {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
 	return w, nil
+}
+
+// Clear makes dir ready for Create: it refuses a directory that holds a run, and
+// removes what a Create that was killed leaves. Nothing is sent before there is a
+// manifest, so that is a ledger without one, which ends within its header. Only one
+// process may clear a directory and create there.
+func Clear(dir string) error {
+	for _, name := range []string{ManifestFile, SegmentFile(2)} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return holdsOne(dir)
+		}
+	}
+	path := filepath.Join(dir, LedgerFile)
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("ledger: %w", err)
+	case !strings.HasPrefix(header, string(text)):
+		return holdsOne(dir)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("ledger: what a start left: %w", err)
+	}
+	return nil
 }
 
 // Resume goes on with the run of a directory, in a new segment: the ones that
