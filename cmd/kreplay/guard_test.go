@@ -235,15 +235,15 @@ func TestNoProcessIsStarted(t *testing.T) {
 // Before a push to AWS the account and the region are shown; a stream in another
 // region than requests are signed for is not written to.
 func TestAccountAndRegionAreShown(t *testing.T) {
-	info := kinesis.Info{Name: "actions", ARN: "arn:aws:kinesis:eu-west-1:111122223333:stream/actions", Mode: "PROVISIONED", OpenShards: 4}
+	info := kinesis.Info{Name: "actions", ARN: "arn:aws:kinesis:eu-west-1:111122223333:stream/actions", Mode: "PROVISIONED", Status: "ACTIVE", OpenShards: 4, MaxRecordBytes: 1 << 20, Encryption: "NONE"}
 	for _, tc := range []struct {
 		endpoint, given, region string
 		quiet                   bool
 		says                    string
 		guarded                 bool
 	}{
-		{"", "actions", "eu-west-1", false, "stream actions of account 111122223333 in eu-west-1: provisioned, 4 shards\n", false},
-		{"", info.ARN, "eu-west-1", false, "stream actions of account 111122223333 in eu-west-1: provisioned, 4 shards\n", false},
+		{"", "actions", "eu-west-1", false, "stream actions of account 111122223333 in eu-west-1: provisioned, active, open shards 4, records of 1024 KiB at most\n", false},
+		{"", info.ARN, "eu-west-1", false, "stream actions of account 111122223333 in eu-west-1: provisioned, active, open shards 4, records of 1024 KiB at most\n", false},
 		{"", "actions", "eu-west-1", true, "", false},
 		{"", "actions", "us-east-1", false, "", true},
 		{"https://vpce-1.kinesis.us-east-1.vpce.amazonaws.com", "actions", "us-east-1", false, "", true},

@@ -226,8 +226,11 @@ func (a *app) checkPlace(given, region string, info kinesis.Info) error {
 	if arn.IsARN(given) && given != info.ARN {
 		return fmt.Errorf("%w: the stream is %s, not %s: are these the credentials of another account?", replay.ErrGuard, info.ARN, given)
 	}
-	if loopback(a.kinesisEndpoint()) {
-		return nil // an emulator, whose account is nobody's
+	if loopback(a.kinesisEndpoint()) { // an emulator, whose account is nobody's
+		if a.verbose {
+			fmt.Fprintf(a.stderr, "stream %s: %v\n", info.Name, info)
+		}
+		return nil
 	}
 	at, err := arn.Parse(info.ARN)
 	if err != nil {
@@ -237,7 +240,7 @@ func (a *app) checkPlace(given, region string, info kinesis.Info) error {
 		return fmt.Errorf("%w: the stream is in region %s, but requests are signed for %s; check --region and --endpoint-url", replay.ErrGuard, at.Region, region)
 	}
 	if !a.quiet {
-		fmt.Fprintf(a.stderr, "stream %s of account %s in %s: %s, %d shards\n", info.Name, at.AccountID, at.Region, strings.ToLower(info.Mode), info.OpenShards)
+		fmt.Fprintf(a.stderr, "stream %s of account %s in %s: %v\n", info.Name, at.AccountID, at.Region, info)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package kinesis
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,6 +32,25 @@ type Info struct {
 // Auto says that the service spreads records over shards as it likes: keys
 // predict no shard, and only the stream's limits as a whole count.
 func (i Info) Auto() bool { return i.Distribution == string(types.RecordDistributionStrategyAuto) }
+
+// String says what matters to who sends, as in "on_demand, active, open shards 4,
+// records of 1024 KiB at most, 4 MiB/s warm".
+func (i Info) String() string {
+	list := []string{strings.ToLower(i.Mode), strings.ToLower(i.Status), fmt.Sprintf("open shards %d", i.OpenShards), fmt.Sprintf("records of %d KiB at most", i.MaxRecordBytes>>10)}
+	if i.Auto() {
+		list = append(list, "spread by the service")
+	}
+	if i.Encryption != string(types.EncryptionTypeNone) {
+		list = append(list, "encrypted with "+i.Encryption)
+	}
+	if i.WarmMiBps > 0 {
+		list = append(list, fmt.Sprintf("%d MiB/s warm", i.WarmMiBps))
+	}
+	if i.WarmTargetMiBps > i.WarmMiBps {
+		list = append(list, fmt.Sprintf("%d on the way", i.WarmTargetMiBps))
+	}
+	return strings.Join(list, ", ")
+}
 
 // defaultRecordKiB is the limit where a stream does not say
 // (aws-sdk-go-v2 kinesis v1.56.12, api_op_UpdateMaxRecordSize.go).

@@ -41,6 +41,19 @@ func TestDescribeReadsSettingsAndTags(t *testing.T) {
 	}
 }
 
+func TestInfoSaysWhatMattersToSenders(t *testing.T) {
+	for want, info := range map[string]kinesis.Info{
+		"provisioned, updating, open shards 3, records of 2048 KiB at most": {Mode: "PROVISIONED", Status: "UPDATING", Encryption: "NONE", OpenShards: 3, MaxRecordBytes: 2 << 20},
+		"on_demand, active, open shards 4, records of 1024 KiB at most, spread by the service, encrypted with KMS, 4 MiB/s warm, 10 on the way": {
+			Mode: "ON_DEMAND", Status: "ACTIVE", Encryption: "KMS", OpenShards: 4, MaxRecordBytes: 1 << 20, Distribution: "AUTO", WarmMiBps: 4, WarmTargetMiBps: 10,
+		},
+	} {
+		if got := info.String(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestCreateMakesATaggedStream(t *testing.T) {
 	p := serve(t, local.Config{Streams: []local.StreamSpec{{Name: "other", Shards: 1}}})
 	c := client(t, p.URL())
