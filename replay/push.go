@@ -63,8 +63,8 @@ type PushConfig struct {
 }
 
 // Push sends a job's records: generate, wait for the turn, put, record. All of it
-// is in the run directory when Push returns, whatever the error. When ctx is
-// done, what is in flight is waited for, for up to 20 s, and nothing else is sent.
+// is in the run directory when Push returns, whatever the error; with ErrKept it
+// can be gone on with. When ctx is done, what is in flight is waited for, for up to 20 s, and nothing else is sent.
 func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error) {
 	p, err := prepare(job, &cfg)
 	if err != nil {
@@ -82,8 +82,12 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	if err != nil {
 		reason = ledger.Stopped
 	}
-	if err := errors.Join(err, p.ledger.Close(reason), p.stats().write(cfg.Dir), copied.end(ctx)); err != nil {
-		return nil, err
+	closed := p.ledger.Close(reason)
+	if errors.Is(err, closed) { // one that could not be written says so each time
+		closed = nil
+	}
+	if err := errors.Join(err, closed, p.stats().write(cfg.Dir), copied.end(ctx)); err != nil {
+		return nil, fmt.Errorf("%w; %w", err, ErrKept)
 	}
 	return ledger.Open(cfg.Dir)
 }

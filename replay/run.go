@@ -9,6 +9,9 @@ import (
 // that is not marked as ours is not written to.
 var ErrGuard = errors.New("stopped by a guard")
 
+// ErrKept reports that a push began and did not end: it can be resumed.
+var ErrKept = errors.New("what was sent is kept")
+
 // RunConfig says how the whole loop goes.
 type RunConfig struct {
 	Push   PushConfig

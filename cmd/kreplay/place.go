@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -162,16 +163,20 @@ func (p runPlace) close() {
 	}
 }
 
-// interrupted says how to go on after a signal; another error stays as it is.
-func interrupted(ctx context.Context, err error, where runPlace) error {
-	if ctx.Err() == nil {
+// stopped says how to go on with a push that began and did not end; another error
+// stays as it is.
+func stopped(err error, where runPlace) error {
+	switch {
+	case !errors.Is(err, replay.ErrKept):
 		return err
+	case where.temp: // what was fetched is gone in a moment
+		return fmt.Errorf("%w in %s, go on with the same command", err, where)
 	}
 	hint := "kreplay push --resume " + where.dir
 	if where.name != "" {
 		hint += " --run-dir " + where.name
 	}
-	return fmt.Errorf("%w; what was sent is kept, go on with: %s", err, hint)
+	return fmt.Errorf("%w, go on with: %s", err, hint)
 }
 
 func (p runPlace) String() string {

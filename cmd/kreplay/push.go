@@ -98,7 +98,7 @@ func (p *pusher) run(c *cobra.Command, args []string) (err error) {
 	fmt.Fprintf(p.app.stderr, "run %s in %s\n", cfg.RunID, p.where)
 	led, err := replay.Push(c.Context(), job, cfg)
 	if err != nil {
-		return interrupted(c.Context(), err, p.where)
+		return stopped(err, p.where)
 	}
 	t := led.Totals()
 	fmt.Fprintf(p.app.stdout, "%s  planned %d, acked %d, refused %d, unknown %d, unsent %d\n", p.where,

@@ -171,8 +171,11 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 func (r *runner) finish(ctx context.Context, job *replay.Job, cfg replay.RunConfig) error {
 	fmt.Fprintf(r.app.stderr, "run %s in %s\n", cfg.Push.RunID, r.where)
 	res, err := replay.Run(ctx, job, cfg)
-	if err != nil {
+	switch {
+	case err != nil && r.local: // its stream has gone with it
 		return err
+	case err != nil:
+		return stopped(err, r.where)
 	}
 	return r.app.conclude(ctx, res, r.where, r.out)
 }
