@@ -170,13 +170,13 @@ func (p *pusher) again(c *cobra.Command, _ []string) (*replay.Job, replay.PushCo
 	if p.dir != "" && !inS3(p.dir) {
 		return nil, replay.PushConfig{}, usagef("--resume names the run directory; --run-dir may name its copy in S3 beside it")
 	}
-	set, err := p.src.overrides(c)
+	list, err := p.src.overrides(c)
 	if err != nil {
 		return nil, replay.PushConfig{}, err
 	}
-	job, m, err := replay.Reopen(p.resume, set)
+	job, m, err := replay.Reopen(p.resume, sets(list))
 	if err != nil {
-		return nil, replay.PushConfig{}, err
+		return nil, replay.PushConfig{}, flagged(err, list, len(m.Set))
 	}
 	p.target.stream = m.Stream
 	if p.where, err = p.app.placeRun(c.Context(), p.dir, m.Run); err != nil {

@@ -39,28 +39,61 @@ func (s *sourceFlags) add(c *cobra.Command) {
 	f.Uint64Var(&s.seed, "seed", 0, "seed of the generator")
 }
 
-func (s *sourceFlags) overrides(c *cobra.Command) ([]string, error) {
-	set := slices.Clone(s.set)
-	for _, v := range s.vars {
-		override, err := scenario.SetVar(v)
+// An override is what a flag puts in the place of a key of the scenario.
+type override struct {
+	set       string // key=value
+	flag      string
+	nth, from int // of the flag; where in set its own text begins
+}
+
+func (s *sourceFlags) overrides(c *cobra.Command) ([]override, error) {
+	var list []override
+	for i, set := range s.set {
+		list = append(list, override{set, "--set", i + 1, 0})
+	}
+	for i, v := range s.vars {
+		set, err := scenario.SetVar(v)
 		if err != nil {
 			return nil, usagef("--var %v", err)
 		}
-		set = append(set, override)
+		list = append(list, override{set, "--var", i + 1, len("vars.")})
 	}
-	if c.Flags().Changed("users") {
-		set = append(set, "population.users="+strconv.FormatUint(s.users, 10))
+	for _, f := range []struct{ name, key, value string }{
+		{"users", "population.users=", strconv.FormatUint(s.users, 10)},
+		{"seed", "seed=", strconv.FormatUint(s.seed, 10)},
+		{"rate", "stream.limits.rate=", s.rate},
+		{"wire", "stream.wire=", s.wire},
+	} {
+		if c.Flags().Changed(f.name) {
+			list = append(list, override{f.key + f.value, "--" + f.name, 1, len(f.key)})
+		}
 	}
-	if c.Flags().Changed("seed") {
-		set = append(set, "seed="+strconv.FormatUint(s.seed, 10))
+	return list, nil
+}
+
+// sets are overrides as scenarios take them.
+func sets(list []override) (all []string) {
+	for _, o := range list {
+		all = append(all, o.set)
 	}
-	if s.rate != "" {
-		set = append(set, "stream.limits.rate="+s.rate)
+	return all
+}
+
+// flagged tells what is wrong with overrides of their flags. In faults they are
+// numbered, behind so many others.
+func flagged(err error, list []override, others int) error {
+	var faults scenario.Faults
+	if !errors.As(err, &faults) {
+		return err
 	}
-	if s.wire != "" {
-		set = append(set, "stream.wire="+s.wire)
+	faults = slices.Clone(faults)
+	for i := range faults {
+		at := &faults[i].Pos
+		if n := at.Line - 1 - others; at.File == "--set" && 0 <= n && n < len(list) { // a value may have lines of its own
+			*at = scenario.Pos{File: list[n].flag, Line: list[n].nth, Col: max(at.Col-list[n].from, 1)}
+		}
 	}
-	return set, nil
+	return faults.Err()
 }
 
 // addWire is for the commands that send to a stream.
@@ -79,11 +112,12 @@ func (s *sourceFlags) job(c *cobra.Command, arg string) (*replay.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.overrides(c)
+	list, err := s.overrides(c)
 	if err != nil {
 		return nil, err
 	}
-	return replay.Check(fsys, name, set)
+	job, err := replay.Check(fsys, name, sets(list))
+	return job, flagged(err, list, 0)
 }
 
 func locate(arg string) (fs.FS, string, error) {
