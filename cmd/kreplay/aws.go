@@ -27,8 +27,8 @@ import (
 // loopback endpoint region and credentials may be absent: no emulator checks
 // them, and asking the instance metadata service would leave the machine.
 func (a *app) awsConfig(ctx context.Context, endpoint string) (aws.Config, error) {
-	if u, err := url.Parse(endpoint); err != nil || u.User != nil {
-		return aws.Config{}, usagef("the endpoint is not a URL, or holds a user or password, which would be written to ledgers and logs; see --endpoint-url and AWS_ENDPOINT_URL")
+	if err := checkEndpoint(endpoint); err != nil {
+		return aws.Config{}, err
 	}
 	opts := []func(*config.LoadOptions) error{config.WithLogger(sdkLog{a.log})}
 	if a.region != "" {
@@ -55,6 +55,23 @@ func (a *app) awsConfig(ctx context.Context, endpoint string) (aws.Config, error
 		cfg.BaseEndpoint = aws.String(endpoint)
 	}
 	return cfg, nil
+}
+
+// checkEndpoint makes an endpoint that cannot be one an error of the command line. It
+// repeats none that may hold a password.
+func checkEndpoint(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	switch {
+	case endpoint == "":
+		return nil // the service's own
+	case err == nil && u.User != nil, strings.Contains(endpoint, "@") && (err != nil || u.Host == ""):
+		return usagef("the endpoint holds a user or password, which would be written to ledgers and logs; see --endpoint-url and AWS_ENDPOINT_URL")
+	case !strings.Contains(endpoint, "://"):
+		return usagef("the endpoint %q has no scheme: want http://%s, or https://; see --endpoint-url and AWS_ENDPOINT_URL", endpoint, endpoint)
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return usagef("the endpoint %q is not a URL such as http://127.0.0.1:4566; see --endpoint-url and AWS_ENDPOINT_URL", endpoint)
+	}
+	return nil
 }
 
 // sdkLog takes what the AWS SDK would write to stderr by itself. All that keeps a

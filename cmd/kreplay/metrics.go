@@ -31,6 +31,7 @@ func (a *app) monitored(ctx context.Context) (observe func(replay.Progress), sto
 	if err != nil {
 		return nil, nil, err
 	}
+	fmt.Fprintf(a.stderr, "metrics on http://%s/metrics\n", l.Addr())
 	var last atomic.Pointer[replay.Progress]
 	last.Store(&replay.Progress{})
 	set := gauges(&last)

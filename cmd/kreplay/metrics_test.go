@@ -5,10 +5,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"kreplay/pkg/local"
 	"kreplay/replay"
 )
 
@@ -49,6 +52,29 @@ func TestMetricsFollowThePush(t *testing.T) {
 	a.metricsAddr = "0.0.0.0:9464"
 	if _, _, err := a.monitored(t.Context()); err == nil || !strings.Contains(err.Error(), "--metrics-addr") {
 		t.Errorf("metrics for strangers: got %v, want a usage error", err)
+	}
+}
+
+// Metrics that cannot be served are told of before a stream is made; where a port
+// was left to the system, which one it is.
+func TestMetricsAreServedBeforeAnythingElse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pipe := pipeline(t)
+	busy, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = busy.Close() }()
+	push := func(metrics string) (status int, said string) {
+		var stderr strings.Builder
+		args := []string{"push", "smoke", "--users", "1", "--stream", "late", "--create-stream", "--metrics-addr", metrics, "--endpoint-url", pipe.URL()}
+		return run(t.Context(), args, io.Discard, &stderr), stderr.String()
+	}
+	if got, said := push(busy.Addr().String()); got != exitError || !strings.Contains(said, "--metrics-addr") || slices.ContainsFunc(pipe.Counts(), func(c local.Count) bool { return c.Stream == "late" }) {
+		t.Errorf("exit %d, want %d and no stream: %s", got, exitError, said)
+	}
+	if got, said := push("127.0.0.1:0"); got != exitOK || !regexp.MustCompile(`(?m)^metrics on http://127\.0\.0\.1:[1-9][0-9]*/metrics$`).MatchString(said) {
+		t.Errorf("exit %d, want %d and where the metrics are: %s", got, exitOK, said)
 	}
 }
 

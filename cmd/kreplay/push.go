@@ -73,6 +73,14 @@ func (p *pusher) run(c *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if p.dry {
+		p.app.metricsAddr = "" // there is nothing to be seen
+	}
+	observe, stop, err := p.app.monitored(c.Context())
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if !loopback(p.app.kinesisEndpoint()) { // an emulator is nobody else's
 		if err := wait(c.Context(), p.me.Describe()); err != nil {
 			return err
@@ -89,11 +97,6 @@ func (p *pusher) run(c *cobra.Command, args []string) (err error) {
 	if err := wait(c.Context(), time.Until(p.me.StartAt)); err != nil {
 		return err
 	}
-	observe, stop, err := p.app.monitored(c.Context())
-	if err != nil {
-		return err
-	}
-	defer stop()
 	cfg.Version, cfg.Log, cfg.Observe = version(), p.app.log, observe
 	fmt.Fprintf(p.app.stderr, "run %s in %s\n", cfg.RunID, p.where)
 	led, err := replay.Push(c.Context(), job, cfg)

@@ -261,7 +261,10 @@ func (to *embeddedTarget) partition(job *replay.Job) error {
 
 // listenLoopback refuses any other address: what is served has no authentication.
 func listenLoopback(ctx context.Context, flag, addr string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	}
 	if err != nil {
 		return nil, usagef("%s %q: want HOST:PORT, as in 127.0.0.1:4566", flag, addr)
 	}

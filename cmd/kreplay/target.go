@@ -38,6 +38,12 @@ func (t *targetFlags) add(c *cobra.Command) {
 	f.StringVar(&t.stream, "stream", "", "stream name or ARN, with {log_type} in it for a stream for each log type (stream.name of the scenario)")
 	f.IntVar(&t.create, "create-stream", 0, "create the streams that are missing with so many shards and the allow tag; on loopback, or with --allow-stream")
 	f.Lookup("create-stream").NoOptDefVal = "1"
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if f.Changed("create-stream") && t.create < 1 {
+			return usagef("--create-stream=%d: a stream has at least one shard", t.create)
+		}
+		return nil
+	}
 	f.StringArrayVar(&t.allow, "allow-stream", nil, "write to this stream, or to those that match as in 'staging-*', without the tag "+allowTag+"=true (repeatable)")
 }
 
