@@ -73,11 +73,7 @@ func Push(ctx context.Context, job *Job, cfg PushConfig) (*ledger.Account, error
 	defer func() { _ = p.alone.Close() }()
 	copied, err := startMirror(ctx, cfg.Mirror, cfg.Dir, cfg.Resume)
 	if err != nil {
-		err = errors.Join(err, p.ledger.Close(ledger.Stopped))
-		if !cfg.Resume { // nothing was sent: what a start leaves is in nobody's way
-			err = errors.Join(err, os.Remove(filepath.Join(cfg.Dir, ledger.ManifestFile)), os.Remove(filepath.Join(cfg.Dir, ledger.LedgerFile)))
-		}
-		return nil, err
+		return nil, errors.Join(err, p.ledger.Close(ledger.Stopped))
 	}
 	stop := watch(ctx, cfg.Observe, p.progress)
 	err = p.run(ctx)

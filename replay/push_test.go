@@ -1,7 +1,6 @@
 package replay_test
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -17,8 +16,6 @@ import (
 
 	"kreplay/pkg/ledger"
 	"kreplay/pkg/local"
-	"kreplay/pkg/object"
-	"kreplay/pkg/object/dir"
 	"kreplay/pkg/report"
 	"kreplay/pkg/stream/kinesis"
 	"kreplay/replay"
@@ -164,43 +161,6 @@ func TestOneStartAtATime(t *testing.T) {
 		}
 	}
 }
-
-// Where the copy in S3 cannot be begun nothing is sent, and the next start goes on
-// in the directory too.
-func TestACopyThatCannotBeBegunLeavesNothingInTheWay(t *testing.T) {
-	run, job := filepath.Join(t.TempDir(), "run"), smoke(t, 1)
-	store, err := dir.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = store.Close() }()
-	cfg := pushConfig(run, sinkFunc(ackAll), "lake")
-	cfg.Mirror = readOnly{store}
-	if _, err := replay.Push(t.Context(), job, cfg); !errors.Is(err, fs.ErrPermission) || errors.Is(err, replay.ErrKept) {
-		t.Fatalf("%v, want that the copy is not allowed", err)
-	}
-	cfg.Mirror = store
-	led, err := replay.Push(t.Context(), job, cfg)
-	if err != nil || led.Totals().Acked != 40 || led.Segments != 1 {
-		t.Fatalf("%v, %+v, want 40 acked in one segment", err, led)
-	}
-	// Of a run that is gone on with, all stays.
-	cfg.Mirror, cfg.Resume = readOnly{store}, true
-	before := tree(t, run)
-	if _, err := replay.Push(t.Context(), job, cfg); !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("%v, want that the copy is not allowed", err)
-	}
-	after := tree(t, run)
-	delete(after, filepath.Join(run, ledger.SegmentFile(2)))
-	if !maps.Equal(before, after) {
-		t.Errorf("left %q, was %q", after, before)
-	}
-}
-
-// readOnly is a store that may only be read.
-type readOnly struct{ object.Store }
-
-func (readOnly) Create(context.Context, string) (object.Writer, error) { return nil, fs.ErrPermission }
 
 // emptyLedger is what a ledger holds before there is a manifest.
 func emptyLedger(t *testing.T) string {
