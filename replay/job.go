@@ -60,6 +60,7 @@ func Check(fsys fs.FS, name string, set []string) (*Job, error) {
 			faults = append(faults, template.Ignored(s, sc.Rewrite, templates...)...)
 		}
 		faults = append(faults, badKeys(sc.Stages, templates)...)
+		faults = append(faults, badPartitionKey(sc.Stream, templates)...)
 	}
 	faults = append(faults, badStreams(sc.Stream, templates)...)
 	if err := faults.Err(); err != nil {

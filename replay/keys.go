@@ -63,6 +63,27 @@ func badKeys(stages []scenario.Stage, templates []*template.Template) (faults sc
 	return faults
 }
 
+// badPartitionKey returns a fault if no record has the field: without it all of
+// them would go by the user's id, and a forecast of shards as well.
+func badPartitionKey(s scenario.Stream, templates []*template.Template) scenario.Faults {
+	names := map[string]bool{}
+	for _, t := range templates {
+		for _, l := range t.LogTypes {
+			for _, line := range l.Lines {
+				_ = template.Walk(line, func(f template.Field) error { // Compile names what is no JSON
+					names[string(f.Key)] = true
+					return nil
+				})
+			}
+		}
+	}
+	if s.PartitionKey == "" || names[s.PartitionKey] {
+		return nil
+	}
+	return scenario.Faults{{Pos: s.KeyPos, Msg: fmt.Sprintf("partition_key: no record has a field of the name %q, which is without a path: %s",
+		s.PartitionKey, scenario.Suggest(s.PartitionKey, slices.Sorted(maps.Keys(names))))}}
+}
+
 // fieldsOf are the dotted paths of all fields, sorted.
 func fieldsOf(templates []*template.Template) []string {
 	seen := map[string]bool{}

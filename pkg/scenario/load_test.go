@@ -81,7 +81,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{Name: "newbies", Template: "newbie", Share: 979_999_999, Pos: at(18, 5)},
 			{Name: "quitters", Template: "newbie", Share: 1, Pos: at(19, 5)},
 		}},
-		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", Newline: NewlineAdd, Limits: Limits{Rate: 1500, Bytes: 40 << 20, Requests: 64}, OnUnknown: Hold, Wire: WireCBOR, MaxSlip: time.Second},
+		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", KeyPos: at(22, 18), Newline: NewlineAdd, Limits: Limits{Rate: 1500, Bytes: 40 << 20, Requests: 64}, OnUnknown: Hold, Wire: WireCBOR, MaxSlip: time.Second},
 		Stages: []Stage{{Name: "raw", Path: "/lake/raw", Pos: at(28, 3)}},
 		Settle: Settle{90 * time.Second, 2 * time.Hour, true},
 		Expect: Expect{Delivery: Delivery{Missing: 1, PipelineDuplicates: 2, Mutated: 3, Strangers: 4, Damaged: 5, Misplaced: 6, LagP99: 90 * time.Second}},

@@ -344,7 +344,7 @@ func writeRun(p func(string, ...any), text func(string) string, s *Scenario) {
 // strip takes away what a written scenario does not have: places and the folder.
 func strip(s *Scenario) {
 	s.FS = nil
-	s.Stream.NamePos = Pos{}
+	s.Stream.NamePos, s.Stream.KeyPos = Pos{}, Pos{}
 	for i := range s.Templates {
 		s.Templates[i].Pos = Pos{}
 	}

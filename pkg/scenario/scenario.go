@@ -118,6 +118,7 @@ type Stream struct {
 	Name         string // with {log_type} in it one for each log type; see StreamOf
 	NamePos      Pos    // of such a name
 	PartitionKey string // the field whose value is the partition key; empty: the user's id
+	KeyPos       Pos    // of it
 	Newline      Newline
 	Limits       Limits
 	Order        Order

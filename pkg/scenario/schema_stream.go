@@ -9,7 +9,7 @@ var stream = field{key: "stream", doc: "where records go", kind: section, fields
 	{key: "name", doc: "name of the Kinesis stream; {log_type} in it makes a stream for each log type", form: "1 to 128 of a-z, A-Z, 0-9, _, . and -, with {log_type} anywhere", def: "kreplay",
 		json: `{"type":"string","pattern":"^([a-zA-Z0-9_.-]|\\{log_type\\})+$"}`, take: takeStreamName},
 	{key: "partition_key", doc: "field whose value is the partition key; without it, the user's id", form: "field without * and {}",
-		take: store(partitionKey, func(s *draft) *string { return &s.Stream.PartitionKey })},
+		take: takePartitionKey},
 	{key: "newline", doc: "whether a record ends with a newline; auto: as it was captured", form: "auto, true or false",
 		json: `{"enum":["auto","true","false",true,false]}`, def: "auto",
 		take: store(newline, func(s *draft) *Newline { return &s.Stream.Newline })},

@@ -135,15 +135,16 @@ func takeStreamName(s *draft, n node) (err error) {
 	return err
 }
 
-func partitionKey(n node) (string, error) {
-	s, err := plainText(n)
-	if err == nil && strings.ContainsAny(s, "*{}") {
-		err = fmt.Errorf("%s: want one field, without * and {}", quote(s))
+func takePartitionKey(s *draft, n node) error {
+	field, err := plainText(n)
+	if err == nil && strings.ContainsAny(field, "*{}") {
+		err = fmt.Errorf("%s: want one field, without * and {}", quote(field))
 	}
 	if err == nil {
-		err = fieldPattern(s)
+		err = fieldPattern(field)
 	}
-	return s, err
+	s.Stream.PartitionKey, s.Stream.KeyPos = field, n.pos
+	return err
 }
 
 func newline(n node) (Newline, error) {

@@ -95,7 +95,7 @@ func TestTheDesignsExampleIsRead(t *testing.T) {
 			{Name: "quitters", Template: "newbie", Share: 100_000_000, Numbers: []Number{{"spend", Decimal{25, 2}}}, Until: "tutorial", UntilPos: at(25, 67), Pos: at(25, 5)},
 		}},
 		Time: Schedule{start, tokyo, pace.Diurnal(start, 22*time.Hour, 21*60), Decimal{24, 0}},
-		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", Limits: Limits{Rate: 40_000, Bytes: 40_000_000, Requests: 32, PerShard: 950_000_000},
+		Stream: Stream{Name: "actions-staging", PartitionKey: "user_id", KeyPos: at(29, 18), Limits: Limits{Rate: 40_000, Bytes: 40_000_000, Requests: 32, PerShard: 950_000_000},
 			MaxSlip: time.Second},
 		Stages: []Stage{
 			{Name: "raw", Path: "s3://lake-qa/raw/", Partition: "!{timestamp:yyyy/MM/dd/HH}", Pos: at(36, 3)},
