@@ -29,7 +29,11 @@ func TestRowsOfAnotherWriter(t *testing.T) {
 			if len(f.lost) > 0 {
 				t.Errorf("lost %s", f.losses())
 			}
-			if diff := cmp.Diff(strings.Split(strings.TrimSpace(string(want)), "\n"), f.rows); diff != "" {
+			var lines []string
+			for line := range strings.Lines(string(want)) {
+				lines = append(lines, strings.TrimSuffix(line, "\n"))
+			}
+			if diff := cmp.Diff(lines, f.rows); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})

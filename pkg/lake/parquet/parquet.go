@@ -33,6 +33,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -159,8 +160,17 @@ func (s *scan) flush() error {
 	return s.o.Lost(s.pending)
 }
 
+// empty says that a row group holds nothing, as pyarrow writes one for a table
+// without rows: where its pages would lie says nothing either.
+func empty(g *format.RowGroup) bool {
+	return g.NumRows == 0 && !slices.ContainsFunc(g.Columns, func(c format.ColumnChunk) bool { return c.MetaData.NumValues != 0 })
+}
+
 // group reads one row group, whose first row has the number first.
 func (s *scan) group(first int64, index int, g *format.RowGroup) error {
+	if empty(g) {
+		return nil
+	}
 	name := func(err error) string { return fmt.Sprintf("row group %d: %v", index+1, err) }
 	columns, err := s.open(g)
 	if err != nil {

@@ -108,3 +108,4 @@ times = [i * 10**15 + i for i in range(ROWS)]
 write("int96", [("ts", pa.timestamp("ns"), times)], [{"ts": stamp(n, 9, True)} for n in times], compression="none", use_deprecated_int96_timestamps=True)
 floats = [math.inf, -math.inf, math.nan, 5e-324, 1.7976931348623157e308, -0.0]
 write("floats", [("x", pa.float64(), floats)], [{"x": v} for v in ["Infinity", "-Infinity", "NaN", number("5e-324"), number("1.7976931348623157e+308"), number("-0")]], compression="none")
+write("empty", [("user_id", pa.string(), []), ("ts", pa.int64(), [])], [])
