@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kreplay/pkg/local"
 )
@@ -23,10 +24,13 @@ type embeddedFlags struct {
 	compression string
 	delimiter   string
 	faults      string
+
+	flags *pflag.FlagSet // that set these
 }
 
 func (e *embeddedFlags) add(c *cobra.Command) {
-	f := c.Flags()
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	e.flags = f
 	f.StringVar(&e.limits, "limits", "off", "embedded pipeline: aws (1 MB/s and 1000 records/s a shard) or off")
 	f.DurationVar(&e.buffer, "buffer", time.Second, "embedded pipeline: write an object after so long")
 	f.IntVar(&e.size, "buffer-mib", 5, "embedded pipeline: write an object at so many MiB")
@@ -35,6 +39,17 @@ func (e *embeddedFlags) add(c *cobra.Command) {
 	f.StringVar(&e.compression, "compression", "", "embedded pipeline: none, gzip, zstd, snappy or hadoop-snappy (default gzip; of parquet, snappy)")
 	f.StringVar(&e.delimiter, "delimiter", "none", "embedded pipeline: newline behind each record, or none")
 	f.StringVar(&e.faults, "faults", "", "embedded pipeline: plant faults, as in drop=7,duplicate=5,corrupt=3,reject=2,delay=4:30s,misplace=1,truncate=1,throttle=100,stream-drop=1,stream-duplicate=1,stream-corrupt=1,lost=2%,reset=1%,failure=0.1%,latency=5ms,refuse=KMSThrottlingException:3@10")
+	c.Flags().AddFlagSet(f)
+}
+
+// unused refuses flags of an embedded pipeline that is not there.
+func (e *embeddedFlags) unused() (err error) {
+	e.flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed && err == nil {
+			err = usagef("--%s is for the embedded pipeline: add --local; kreplay local, to which a run may go, has its own", f.Name)
+		}
+	})
+	return err
 }
 
 // keepAll is more bytes than a machine has memory.
@@ -65,6 +80,9 @@ func (e *embeddedFlags) start(ctx context.Context, to embeddedTarget) (*local.Pi
 	faults, err := parseFaults(e.faults)
 	if err != nil {
 		return nil, err
+	}
+	if e.buffer <= 0 || e.size <= 0 {
+		return nil, usagef("--buffer %v, --buffer-mib %d: an object is written after some time and at some size, so both are above 0", e.buffer, e.size)
 	}
 	faults.Of = int(min(to.records, math.MaxInt32))
 	counted := faults.Drop + faults.Duplicate + faults.Corrupt + faults.Reject + faults.Delay + faults.Misplace + faults.Truncate + faults.Throttle +

@@ -117,6 +117,11 @@ func (r *runner) run(c *cobra.Command, args []string) error {
 	if err := r.out.check(); err != nil {
 		return err
 	}
+	if !r.local {
+		if err := r.emb.unused(); err != nil {
+			return err
+		}
+	}
 	job, err := r.src.sendable(c, args[0])
 	if err != nil {
 		return err

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"kreplay/pkg/report"
+	"kreplay/pkg/scenario"
 	"kreplay/replay"
 )
 
@@ -151,6 +153,9 @@ func parseStages(list []string) (map[string]string, error) {
 		name, path, ok := strings.Cut(s, "=")
 		if !ok || name == "" || path == "" {
 			return nil, usagef("--stage %q: want NAME=DIR, as in raw=/mnt/lake/raw", s)
+		}
+		if !slices.Contains(scenario.StageNames, name) {
+			return nil, usagef("--stage %q: %q is no stage: %s", s, name, scenario.Suggest(name, scenario.StageNames))
 		}
 		if err := checkPlace("--stage", path); err != nil {
 			return nil, err

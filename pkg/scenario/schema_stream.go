@@ -37,8 +37,11 @@ var stream = field{key: "stream", doc: "where records go", kind: section, fields
 		take: store(duration, func(s *draft) *time.Duration { return &s.Stream.MaxSlip })},
 }}
 
+// StageNames are the stages that there may be, in the order of a record's way.
+var StageNames = []string{"stream", "raw", "table", "dlq"}
+
 var stages = field{key: "stages", doc: "where records are looked for, in the order of their way: stream, raw, table; beside it dlq, which holds what was rejected on the way to raw", kind: named,
-	names: []string{"stream", "raw", "table", "dlq"}, open: openStage, own: map[string]*field{"stream": &ownStream},
+	names: StageNames, open: openStage, own: map[string]*field{"stream": &ownStream},
 	each: &field{kind: section, fields: []field{
 		{key: "path", doc: "directory, file or s3://bucket/prefix with what was delivered", form: "a directory, a file or s3://bucket/prefix", required: true,
 			take: store(stagePath, func(s *draft) *string { return &last(s.Stages).Path })},
