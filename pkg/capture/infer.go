@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"kreplay/pkg/record"
 	"kreplay/pkg/scenario"
@@ -37,6 +38,7 @@ func Infer(t *template.Template) []Inference {
 	byKey := map[string][]template.Suspect{}
 	var keys []string
 	for _, s := range template.Suspects(t, rules, nil) {
+		s.Role = userForm(t, s)
 		if byKey[s.Key()] == nil {
 			keys = append(keys, s.Key())
 		}
@@ -73,7 +75,51 @@ func together(t *template.Template, suspects []template.Suspect) template.Suspec
 	return one
 }
 
-// propose takes the suspected role if it fits beside the rules about time.
+// userForm is the suspected role, in the form of the user's id where it is about
+// users: ids of others in a form like it are peers.
+func userForm(t *template.Template, s template.Suspect) string {
+	switch {
+	case s.Role == "user":
+		return userRole(t.User)
+	case s.Role == "" && s.Kind == "id" && isAny(words(s.Key()), peerWords) && alike(t, field{s.LogType, s.Path}):
+		return "peer"
+	}
+	return s.Role
+}
+
+// peerWords in a field's name say that it holds users.
+var peerWords = []string{"user", "player", "member", "account", "owner", "opponent", "friend", "rival", "sender", "receiver", "recipient", "target", "customer"}
+
+func isAny(name, list []string) bool {
+	return slices.ContainsFunc(name, func(w string) bool { return slices.Contains(list, strings.TrimSuffix(w, "s")) })
+}
+
+// alike says that all values of a field have the form of the user's text id: its
+// prefix and a number, or its length, where that is long, with the same marks.
+func alike(t *template.Template, of field) bool {
+	const long = 16
+	marks := func(s string) string {
+		return strings.Map(func(c rune) rune {
+			if unicode.IsLetter(c) || unicode.IsDigit(c) {
+				return 'x'
+			}
+			return c
+		}, s)
+	}
+	own, all := numbered.FindStringSubmatch(t.User), true
+	each(t, func(f field, value []byte) {
+		if f != of {
+			return
+		}
+		id := text(value)
+		m := numbered.FindStringSubmatch(id)
+		all = all && (own != nil && m != nil && own[1] == m[1] || len(t.User) >= long && marks(id) == marks(t.User))
+	})
+	return all && !isID(t.User)
+}
+
+// propose takes the suspected role if it fits beside the rules about the user
+// and the time.
 func propose(t *template.Template, base []scenario.Rule, pattern string, s template.Suspect) Inference {
 	one := Inference{pattern, s.Role, s.Why()}
 	rule, ok := ruleOf(pattern, s.Role)
@@ -81,13 +127,7 @@ func propose(t *template.Template, base []scenario.Rule, pattern string, s templ
 		one.Role = "keep"
 		return one
 	}
-	rules := []scenario.Rule{rule}
-	for _, b := range base {
-		if b.Role.Kind == scenario.Time || b.Role.Kind == scenario.Keep {
-			rules = append(rules, b)
-		}
-	}
-	if _, err := template.Compile(t, rules, nil); err != nil {
+	if _, err := template.Compile(t, slices.Concat([]scenario.Rule{rule}, base), nil); err != nil {
 		one.Role = "keep"
 		one.Why += fmt.Sprintf("; `%s` does not fit", s.Role)
 		if rule.Role.Kind == scenario.Date {
@@ -100,11 +140,15 @@ func propose(t *template.Template, base []scenario.Rule, pattern string, s templ
 // ruleOf reads the few roles that are inferred.
 func ruleOf(pattern, role string) (r scenario.Rule, ok bool) {
 	r.Field = pattern
-	word, of, _ := strings.Cut(role, " of ")
+	word, rest, _ := strings.Cut(role, " ")
 	kinds := map[string]scenario.RoleKind{"user": scenario.User, "uuid": scenario.UUID, "time": scenario.Time, "date": scenario.Date,
 		"peer": scenario.Peer, "counter": scenario.Counter, "hash": scenario.Hash, "fake": scenario.Fake}
 	r.Role.Kind, ok = kinds[word]
-	r.Role.Of = of
+	if of, isOf := strings.CutPrefix(rest, "of "); isOf {
+		r.Role.Of = of
+	} else {
+		r.Role.Pattern = rest
+	}
 	return r, ok
 }
 
@@ -120,29 +164,40 @@ func base(t *template.Template) (list []Inference, rules []scenario.Rule) {
 		}
 		_, _, isTime := template.FormOf(value)
 		one := Inference{Field: f.pattern(), Role: "peer", Why: fmt.Sprintf("holds %s, another user than %s", value, t.User)}
-		kind := scenario.Peer
 		switch {
 		case slices.Contains(users, f.key()) && text(value) != t.User:
-			if !isID(text(value)) {
-				one.Role, kind = "keep", scenario.Keep
-			}
 		case slices.Contains(times, f.key()) && !isTime:
-			one.Role, one.Why, kind = "keep", fmt.Sprintf("holds %s, which is no time", value), scenario.Keep
+			one.Role, one.Why = "keep", fmt.Sprintf("holds %s, which is no time", value)
 		default:
 			return
 		}
 		known[f.pattern()] = true
 		list = append(list, one)
-		rules = append(rules, scenario.Rule{Field: one.Field, Role: scenario.Role{Kind: kind}})
 	})
+	others := len(list)
 	for i, name := range slices.Concat(users, times) {
-		role, kind := userRole(t.User), scenario.User
+		role := userRole(t.User)
 		if i >= len(users) {
-			role, kind = "time", scenario.Time
+			role = "time"
 		}
 		if present[name] {
 			list = append(list, Inference{name, role, "the capture was made by it"})
-			rules = append(rules, scenario.Rule{Field: name, Role: scenario.Role{Kind: kind}})
+		}
+	}
+	for i, one := range list {
+		rule, _ := ruleOf(one.Field, one.Role)
+		if i < others {
+			rule.Role.Kind = scenario.Keep
+		}
+		rules = append(rules, rule)
+	}
+	for i := range list[:others] {
+		if list[i].Role == "keep" {
+			continue
+		}
+		rules[i].Role.Kind = scenario.Peer
+		if _, err := template.Compile(t, rules, nil); err != nil { // not every value is an id
+			list[i].Role, rules[i].Role.Kind = "keep", scenario.Keep
 		}
 	}
 	return list, rules

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +69,44 @@ func TestUserRole(t *testing.T) {
 		if got := userRole(id); got != want {
 			t.Errorf("userRole(%q) = %q, want %q", id, got, want)
 		}
+	}
+}
+
+// The user's own id is rewritten wherever it stands, and other users' ids of the
+// same form become peers: the copies hold no trace of either.
+func TestUsersOfAnyFormAreRewrittenEverywhere(t *testing.T) {
+	for _, c := range []struct{ id, other, role string }{
+		{`a@b.com`, ``, "user U%010d"}, {`player-0042`, `player-0077`, "user player-%010d"},
+		{`us-east-1:8c47be83-c79b-4545-a901-e9c730fa276e`, `us-east-1:04b48064-7ee4-4a23-a74e-6cf210177212`, "user U%010d"},
+		{`507f1f77bcf86cd799439011`, `507f191e810c19729de860ea`, "user 507f1f77bcf86cd%010d"}, {`日本5の長い名前`, ``, "user U%010d"}, {`x\"12345`, ``, "user U%010d"},
+	} {
+		line := `{"user_id":"` + c.id + `","ts":1789344000,"owner_id":"` + c.id + `","by":{"sender":"` + c.id + `"},"opponent_id":"` + c.other + `","rival":{"user_id":"` + c.other + `"},"item_id":"player-1","target_id":"boss-7"}`
+		got := captured(text([]byte(`"`+c.id+`"`)), map[string][]string{"login": {line}})
+		want := []string{"user_id: " + c.role, "ts: time", "owner_id: " + c.role, "sender: " + c.role, "item_id: keep", "target_id: keep"}
+		if c.other != "" {
+			want = slices.Insert(slices.Insert(want, 4, "opponent_id: peer"), 0, "login.rival.user_id: peer")
+		}
+		if diff := cmp.Diff(want, inferred(got)); diff != "" {
+			t.Errorf("%s: want (-), got (+)\n%s", c.id, diff)
+		}
+		out := t.TempDir() + "/s"
+		if err := WriteScenario(out, "s", got); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := template.Compile(got, loaded(t, out).Rewrite, nil); err != nil {
+			t.Errorf("%s: the inferred rules do not fit: %v", c.id, err)
+		}
+	}
+}
+
+// A field that holds another user once and something else another time is kept:
+// no rule is proposed that does not fit every value.
+func TestAnotherUserHasToBeOneEveryTime(t *testing.T) {
+	got := captured("15", map[string][]string{"login": {
+		`{"user_id":15,"ts":1789344000,"rival":{"user_id":33},"host":{"user_id":34}}`, `{"user_id":15,"ts":1789344001,"rival":{"user_id":"npc"},"host":{"user_id":"35"}}`,
+	}})
+	if diff := cmp.Diff([]string{"login.rival.user_id: keep", "login.host.user_id: peer", "user_id: user", "ts: time"}, inferred(got)); diff != "" {
+		t.Errorf("want (-), got (+)\n%s", diff)
 	}
 }
 
