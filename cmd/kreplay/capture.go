@@ -37,6 +37,7 @@ func (a *app) captureCommand() *cobra.Command {
 	fl.IntVar(&f.opts.TypeSegment, "type-segment", 0, "or: the path segment that is the log type, from 1")
 	fl.StringVar(&f.since, "since", "", "only records from this time on, RFC 3339")
 	fl.StringVar(&f.until, "until", "", "only records before this time, RFC 3339")
+	fl.StringArrayVar(&f.opts.NoMask, "no-mask", nil, "field that is no secret though it looks like one: it is not masked; a name or a pattern as in rules; may be given again")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print the objects and bytes that would be read, and read nothing")
 	return c
 }
@@ -112,6 +113,12 @@ func (a *app) capture(c *cobra.Command, f *captureFlags) error {
 	fmt.Fprintln(a.stdout, "inferred, with the evidence beside each in scenario.yaml:")
 	for _, i := range capture.Infer(t) {
 		fmt.Fprintf(a.stdout, "  %-24s %s\n", i.Field, i.Role)
+	}
+	if len(stats.Masked) > 0 {
+		fmt.Fprintln(a.stdout, "masked, as they look like secrets; --no-mask FIELD keeps a field as it is:")
+	}
+	for _, m := range stats.Masked {
+		fmt.Fprintf(a.stdout, "  %-24s %s values\n", m.Field, report.Count(uint64(m.Values)))
 	}
 	folded := ""
 	if stats.Folded > 0 {

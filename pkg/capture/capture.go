@@ -1,4 +1,5 @@
-// Package capture takes one user's records out of a lake as a template.
+// Package capture takes one user's records out of a lake as a template, with a
+// mask over secrets.
 package capture
 
 import (
@@ -28,6 +29,7 @@ type Options struct {
 	TypeSegment                     int       // in place of TypeField: the path segment that is the log type, from 1
 	From, To                        time.Time // event times From <= t < To; zero: open
 	Workers                         int       // objects read at a time; 0: 2
+	NoMask                          []string  // patterns, as in rules, of fields that are not masked though they look like secrets
 	Out                             string    // where WriteScenario will write: refused before anything is read; empty: not looked at
 }
 
@@ -40,6 +42,7 @@ type Stats struct {
 	Damaged int // unreadable spans
 	Folded  int // records whose line breaks between tokens were taken out
 	Types   []TypeStats
+	Masked  []Masked // secrets, by field
 }
 
 // TypeStats is one log type of the lake. Events 0: the user never touched it.
@@ -83,6 +86,7 @@ type taker struct {
 	types  map[string]*TypeStats
 	events []event
 	seen   seen
+	masks  *masker
 
 	user, time, logType []string // fields that may hold them, in order
 }
@@ -95,7 +99,7 @@ func Run(ctx context.Context, o Options) (*template.Template, Stats, error) {
 		}
 	}
 	t := &taker{
-		o: o, types: map[string]*TypeStats{},
+		o: o, types: map[string]*TypeStats{}, masks: newMasker(o.NoMask),
 		user: alternatives(o.UserField), time: alternatives(o.TimeField), logType: alternatives(o.TypeField),
 	}
 	err := lake.Objects(ctx, o.Store, "", cmp.Or(o.Workers, defaultWorkers), func(ctx context.Context, info object.Info) error {
@@ -116,6 +120,10 @@ func Run(ctx context.Context, o Options) (*template.Template, Stats, error) {
 	if len(t.events) == 0 {
 		return nil, t.stats, t.nothing()
 	}
+	t.stats.Masked = t.masks.masked()
+	if err := t.masks.unused(); err != nil {
+		return nil, t.stats, err
+	}
 	return t.template(), t.stats, nil
 }
 
@@ -128,7 +136,8 @@ func (t *taker) damage(lake.Damage) error {
 
 // row keeps a row of the user and counts every row.
 func (t *taker) row(r lake.Row) error {
-	user, at, logType, hasType := t.inspect(r)
+	by := t.inspect(r)
+	user, at, logType, hasType := by.user.value, by.time.value, by.typeName, by.hasType
 	ns, isTime := int64(0), false
 	if at != nil {
 		_, ns, isTime = template.FormOf(at)
@@ -162,6 +171,9 @@ func (t *taker) row(r lake.Row) error {
 	}
 	ts.Events++
 	data := bytes.Clone(r.Data)
+	if err := t.masks.mask(logType, data, func(f template.Field) bool { return t.names(by, f, r.Data) }); err != nil {
+		return fmt.Errorf("capture: %s at byte %d: secrets cannot be looked for: %w", r.Object, r.Offset, err)
+	}
 	if bytes.ContainsAny(data, "\r\n") { // only between tokens: JSON strings hold no raw line break
 		data = slices.DeleteFunc(data, func(c byte) bool { return c == '\r' || c == '\n' })
 		t.stats.Folded++
@@ -170,24 +182,38 @@ func (t *taker) row(r lake.Row) error {
 	return nil
 }
 
+// found are the three fields of a row.
+type found struct {
+	user, time, logType finder
+	typeName            string
+	hasType             bool
+}
+
 // inspect finds the three fields of a row. A row that breaks off tells what it can.
-func (t *taker) inspect(r lake.Row) (user, at []byte, logType string, hasType bool) {
-	if t.o.TypeSegment > 0 {
-		if parts := strings.Split(r.Object, "/"); t.o.TypeSegment <= len(parts) {
-			logType, hasType = parts[t.o.TypeSegment-1], true
-		}
-	}
-	byUser, byTime, byType := finder{names: t.user}, finder{names: t.time}, finder{names: t.logType}
+func (t *taker) inspect(r lake.Row) *found {
+	by := &found{user: finder{names: t.user}, time: finder{names: t.time}, logType: finder{names: t.logType}}
 	_ = template.Walk(r.Data, func(f template.Field) error {
-		byUser.look(f, r.Data)
-		byTime.look(f, r.Data)
-		byType.look(f, r.Data)
+		by.user.look(f, r.Data)
+		by.time.look(f, r.Data)
+		by.logType.look(f, r.Data)
 		return nil
 	})
-	if t.o.TypeSegment == 0 && byType.value != nil {
-		logType, hasType = text(byType.value), true
+	switch {
+	case t.o.TypeSegment > 0:
+		if parts := strings.Split(r.Object, "/"); t.o.TypeSegment <= len(parts) {
+			by.typeName, by.hasType = parts[t.o.TypeSegment-1], true
+		}
+	case by.logType.value != nil:
+		by.typeName, by.hasType = text(by.logType.value), true
 	}
-	return byUser.value, byTime.value, logType, hasType
+	return by
+}
+
+// names says that the capture goes by a field: the user's id, also where it
+// stands once more, the time or the log type. It is no secret then.
+func (t *taker) names(by *found, f template.Field, row []byte) bool {
+	again := slices.Contains(own(t.o.UserField), string(f.Key)) && text(row[f.Start:f.End]) == t.o.User
+	return again || by.time.is(f) || by.logType.is(f)
 }
 
 // template orders what was kept: by time, ties by where it lay.

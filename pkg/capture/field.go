@@ -18,7 +18,11 @@ type finder struct {
 	value []byte
 	rank  int // of the name
 	depth int
+	start int // of the value in the row
 }
+
+// is says that the value found is that of f.
+func (w *finder) is(f template.Field) bool { return w.value != nil && w.start == f.Start }
 
 func (w *finder) look(f template.Field, row []byte) {
 	for rank, name := range w.names {
@@ -31,7 +35,7 @@ func (w *finder) look(f template.Field, row []byte) {
 			continue
 		}
 		if depth := strings.Count(path, "."); w.value == nil || rank < w.rank || depth < w.depth {
-			w.value, w.rank, w.depth = row[f.Start:f.End], rank, depth
+			w.value, w.rank, w.depth, w.start = row[f.Start:f.End], rank, depth, f.Start
 		}
 		return
 	}
