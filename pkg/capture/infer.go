@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -27,7 +28,38 @@ type Inference struct {
 type field struct{ logType, path string }
 
 func (f field) key() string     { return last(f.path) }
-func (f field) pattern() string { return f.logType + "." + f.path }
+func (f field) pattern() string { return written(f.logType + "." + f.path) }
+
+// written is a name as a pattern has it. In one that cannot stand in a scenario
+// as it is, * is for its braces, and {} for what is between two dots and empty.
+func written(name string) string {
+	if wellFormed(name) {
+		return name
+	}
+	parts := strings.Split(strings.NewReplacer("{", "*", "}", "*").Replace(name), ".")
+	for i, p := range parts {
+		parts[i] = cmp.Or(p, "{}")
+	}
+	return strings.Join(parts, ".")
+}
+
+// wellFormed says that the braces of a name pair, and no dot begins it, ends it
+// or follows another.
+func wellFormed(name string) bool {
+	depth := 0
+	for _, c := range name {
+		switch c {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		}
+		if depth < 0 {
+			return false
+		}
+	}
+	return depth == 0 && !slices.Contains(strings.Split(name, "."), "")
+}
 
 // Infer proposes a role for each field that `scenario check` would ask about.
 // The first rules are about the user and the time that the capture went by. No
@@ -48,13 +80,17 @@ func Infer(t *template.Template) []Inference {
 		suspects := byKey[key]
 		alike := !slices.ContainsFunc(suspects, func(s template.Suspect) bool { return s.Role != suspects[0].Role })
 		if alike && len(suspects) == len(fields[key]) {
-			list = append(list, propose(t, rules, key, together(t, suspects)))
+			list = append(list, propose(t, rules, written(key), together(t, suspects)))
 			continue
 		}
 		for _, s := range suspects {
 			list = append(list, propose(t, rules, field{s.LogType, s.Path}.pattern(), s))
 		}
 	}
+	// The first rule that matches counts: a name that is a glob as well comes last.
+	slices.SortStableFunc(list[len(rules):], func(a, b Inference) int {
+		return cmp.Compare(strings.Count(a.Field, "*"), strings.Count(b.Field, "*"))
+	})
 	return list
 }
 
@@ -181,7 +217,7 @@ func base(t *template.Template) (list []Inference, rules []scenario.Rule) {
 			role = "time"
 		}
 		if present[name] {
-			list = append(list, Inference{name, role, "the capture was made by it"})
+			list = append(list, Inference{written(name), role, "the capture was made by it"})
 		}
 	}
 	for i, one := range list {

@@ -2,12 +2,14 @@ package capture
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"kreplay/pkg/scenario"
 	"kreplay/pkg/template"
 )
 
@@ -68,6 +70,36 @@ func TestUserRole(t *testing.T) {
 	} {
 		if got := userRole(id); got != want {
 			t.Errorf("userRole(%q) = %q, want %q", id, got, want)
+		}
+	}
+}
+
+// Names from the lake may hold what a pattern gives a meaning to.
+func TestNamesMayHoldMarksOfPatterns(t *testing.T) {
+	for _, name := range []string{"GET /users/{id}", "game.{x}", "a{b", "a}b", "{}", "*", "a*b", "v1.0/{a,b}/c", "${id}", "$${", "${", "a: b # c", `q"\`, "", ".", "a..b", "login."} {
+		for _, key := range []string{"order_id", "a{b_id", "b}_id", "x*_id", "{p}_id", "${x}_id", "se#: _id"} {
+			got := captured("15", nil)
+			got.LogTypes = []template.LogType{{Name: name, File: "a"}, {Name: "login", File: "b"}}
+			got.LogTypes[0].Lines = [][]byte{[]byte(`{"user_id":15,"ts":1789344000,"` + key + `":"8c47be83-c79b-4545-a901-e9c730fa276e","by":{"user_id":16},"n":{"session_id":"s1"}}`)}
+			got.LogTypes[1].Lines = [][]byte{[]byte(`{"user_id":15,"ts":1789344001,"` + key + `":"q1","n":{"session_id":17}}`)}
+			out := t.TempDir() + "/s"
+			if err := WriteScenario(out, "s", got); err != nil {
+				t.Fatal(err)
+			}
+			sc, err := scenario.Load(os.DirFS(out), ".", nil)
+			if err != nil {
+				t.Errorf("%q, %q: %v", name, key, err)
+				continue
+			}
+			if _, err := template.Compile(got, sc.Rewrite, nil); err != nil {
+				t.Errorf("%q, %q: the inferred rules do not fit: %v", name, key, err)
+			}
+			if faults := template.Unmatched(sc.Rewrite, got); len(faults) > 0 {
+				t.Errorf("%q, %q: %v", name, key, faults)
+			}
+			if left := template.Suspects(got, sc.Rewrite, sc.Keep); len(left) > 0 {
+				t.Errorf("%q, %q: check would ask about %v", name, key, left)
+			}
 		}
 	}
 }

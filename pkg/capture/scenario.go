@@ -34,12 +34,12 @@ func scenarioText(name string, t *template.Template) string {
 	var rewrite, keep strings.Builder
 	for _, i := range Infer(t) {
 		if i.Role == "keep" && !ruledBase(t, i.Field) {
-			fmt.Fprintf(&keep, "  - %q   # %s\n", i.Field, i.Why)
+			fmt.Fprintf(&keep, "  - %q   # %s\n", plain(i.Field), i.Why)
 			continue
 		}
 		role := i.Role
 		if strings.Contains(role, "%") {
-			role = strconv.Quote(role)
+			role = strconv.Quote(plain(role))
 		}
 		fmt.Fprintf(&rewrite, "  %q: %s   # %s\n", i.Field, role, i.Why)
 	}
@@ -56,6 +56,9 @@ rewrite:                 # field: role; what no rule names stays byte for byte. 
 	}
 	return text + "population:\n  users: 100\n"
 }
+
+// plain is a value of a scenario file in which nothing stands for a variable.
+func plain(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 
 // ruledBase says that a field has the name of the user's or the time's: only a
 // rule before theirs can keep it.

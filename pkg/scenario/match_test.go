@@ -35,7 +35,18 @@ func TestMatch(t *testing.T) {
 		{"p*.{id,no}", "purchase", "no", true},
 		{"{login.at,purchase.ts}", "purchase", "ts", true},
 		{"{login.at,purchase.ts}", "login", "ts", false},
-		{"{", "login", "{", false}, // malformed: Load refuses it
+		{"{", "login", "{", true}, // malformed, which Load refuses: no glob
+		{"a{b_id", "login", "x.a{b_id", true},
+		{"a}b_{id}", "login", "a}b_id", false},
+		{"a{b*", "login", "a{bc", false},
+		{"GET /users/{id}.order_id", "GET /users/{id}", "order_id", true}, // as it is written
+		{"GET /users/{id}.order_id", "GET /users/id", "order_id", true},   // and as a glob
+		{"GET /users/{id}.order_id", "GET /users/{id}", "x.order_id", false},
+		{"v1.{x}.a.b", "v1.{x}", "a.b", true},
+		{"x{y}", "login", "n.x{y}", true},
+		{"x{y}", "login", "xy", true},
+		{"login.x{y}", "login", "x{y}", true},
+		{"login.x{y}", "other", "x{y}", false},
 	} {
 		for range 2 { // compiled, then from the cache
 			if got := (Rule{Field: c.field}).Match(c.logType, c.path); got != c.want {

@@ -12,21 +12,26 @@ var globs sync.Map
 
 // Match reports whether the field at the dotted path in logType is meant. A
 // pattern without a dot is matched with the last name of the path, in any log
-// type; one with a dot with the log type, a dot and the path. A malformed
-// pattern, which Load refuses, matches nothing.
+// type; one with a dot with the log type, a dot and the path. It means a name
+// that is written as itself, whatever marks are in it, or else is a glob. A
+// malformed pattern, which Load refuses, is no glob.
 func (p Pattern) Match(logType, path string) bool {
-	dotted, glob := strings.Contains(p.Field, "."), strings.ContainsAny(p.Field, "*{}")
-	last := path[strings.LastIndexByte(path, '.')+1:]
+	dotted, last := strings.Contains(p.Field, "."), path[strings.LastIndexByte(path, '.')+1:]
 	switch {
-	case glob && dotted:
-		return p.match(logType + "." + path)
-	case glob:
-		return p.match(last)
+	case p.Field == last || dotted && p.names(logType, path):
+		return true
+	case !strings.ContainsAny(p.Field, "*{}"):
+		return false
 	case dotted:
-		rest, ok := strings.CutPrefix(p.Field, logType)
-		return ok && len(rest) == len(path)+1 && rest[0] == '.' && rest[1:] == path
+		return p.match(logType + "." + path)
 	}
-	return p.Field == last
+	return p.match(last)
+}
+
+// names says that the pattern is the log type, a dot and the path.
+func (p Pattern) names(logType, path string) bool {
+	rest, ok := strings.CutPrefix(p.Field, logType)
+	return ok && len(rest) == len(path)+1 && rest[0] == '.' && rest[1:] == path
 }
 
 func (p Pattern) match(subject string) bool {
