@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -153,8 +154,11 @@ func (t *taker) row(r lake.Row) error {
 	ts.Rows++
 	t.seen.row(user, r.Data)
 	switch {
-	case user == nil || text(user) != t.o.User:
+	case user == nil || string(user) == "null" || text(user) != t.o.User:
 		return nil
+	case user[0] != '"' && !isWhole(string(user)):
+		return fmt.Errorf("capture: %s at byte %d: field %q holds %s, and only text or a whole number from 0 to %d can be another user's: check --user-field, or take another user",
+			r.Object, r.Offset, t.o.UserField, user, uint64(math.MaxUint64))
 	case at == nil:
 		return fmt.Errorf("capture: %s at byte %d: no field %q; check --time-field", r.Object, r.Offset, t.o.TimeField)
 	case !isTime:

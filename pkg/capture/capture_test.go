@@ -113,6 +113,51 @@ func TestUserIDsAreComparedAsText(t *testing.T) {
 	}
 }
 
+// A bare id that is no whole number has no form that other users could have: it
+// is refused with the place, before anything is written. As text it is fine.
+func TestBareUserIDsAreWholeNumbers(t *testing.T) {
+	for _, c := range []struct {
+		value, user string
+		fine        bool
+	}{
+		{`-15`, "-15", false}, {`15.0`, "15.0", false}, {`1e3`, "1e3", false}, {`99999999999999999999`, "99999999999999999999", false}, {`true`, "true", false},
+		{`11111111111111111111111111`, "11111111111111111111111111", false}, {`11111111111111111111111111111111`, "11111111111111111111111111111111", false},
+		{`18446744073709551615`, "18446744073709551615", true}, {`0`, "0", true},
+		{`"-15"`, "-15", true}, {`"15.0"`, "15.0", true}, {`"1e3"`, "1e3", true}, {`"99999999999999999999"`, "99999999999999999999", true}, {`"true"`, "true", true},
+		{`"11111111111111111111111111"`, "11111111111111111111111111", true}, {`"11111111111111111111111111111111"`, "11111111111111111111111111111111", true},
+	} {
+		o := of(newLake(t, map[string]string{"dir/o": `{"type":"a","ts":1700000000,"user_id":` + c.value + `}`}))
+		o.User = c.user
+		got, _, err := Run(t.Context(), o)
+		if !c.fine {
+			if want := `dir/o at byte 0: field "user_id" holds ` + c.value + `, and only text or a whole number`; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", c.value, err, want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.value, err)
+			continue
+		}
+		out := filepath.Join(t.TempDir(), "s")
+		if err := WriteScenario(out, "s", got); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := template.Compile(got, loaded(t, out).Rewrite, nil); err != nil {
+			t.Errorf("%s: the inferred rules do not fit: %v", c.value, err)
+		}
+	}
+}
+
+// null is nobody, also beside a user of that name.
+func TestNullIsNobody(t *testing.T) {
+	o := of(newLake(t, map[string]string{"o": `{"type":"a","user_id":null,"ts":1700000000}{"type":"a","user_id":"null","ts":1700000001}`}))
+	o.User = "null"
+	if got, stats := run(t, o); stats.Events != 1 || !strings.Contains(show(got), `"null"`) {
+		t.Errorf("%d events, want the one whose user is called null: %s", stats.Events, show(got))
+	}
+}
+
 // Nobody has the empty id; a record without the field is not even nobody's.
 func TestNobodyIsNotARecordWithoutUser(t *testing.T) {
 	o := of(newLake(t, map[string]string{"o": `{"type":"a","user_id":"","ts":1700000000}{"type":"a","ts":1700000001}`}))

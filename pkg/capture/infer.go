@@ -239,10 +239,15 @@ func base(t *template.Template) (list []Inference, rules []scenario.Rule) {
 	return list, rules
 }
 
-func isID(s string) bool {
+func isWhole(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 64)
-	_, _, ok := record.ParseUUID([]byte(s))
-	return ok || err == nil
+	return err == nil
+}
+
+// isID says that an id needs no form: digits alone are a number, not a ULID.
+func isID(s string) bool {
+	_, form, ok := record.ParseUUID([]byte(s))
+	return isWhole(s) || ok && (!form.ULID() || strings.Trim(s, "0123456789") != "")
 }
 
 // numbered is printable ASCII without ", % and \ that ends in digits.

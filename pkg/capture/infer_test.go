@@ -66,7 +66,7 @@ func TestUserRole(t *testing.T) {
 	for id, want := range map[string]string{
 		"15": "user", "0015": "user", "8c47be83-c79b-4545-a901-e9c730fa276e": "user", "01ARZ3NDEKTSV4RRFFQ69G5FAV": "user",
 		"U0000000000015": "user U%013d", "KR-7": "user KR-%010d", "lily": "user U%010d", "a%5": "user U%010d", `a"5`: "user U%010d", "1\n5": "user U%010d", "日本5": "user U%010d",
-		"x1y2": "user x1y%010d",
+		"x1y2": "user x1y%010d", "-15": "user -%010d", "99999999999999999999": "user U%010d", "11111111111111111111111111": "user U%010d", "15.0": "user 15.%010d",
 	} {
 		if got := userRole(id); got != want {
 			t.Errorf("userRole(%q) = %q, want %q", id, got, want)
