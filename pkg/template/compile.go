@@ -67,6 +67,7 @@ type compiler struct {
 	hasPeers bool
 	userID   string // as captured, in decimal or by a pattern
 	userUUID record.UUID
+	userText string // that uuid as captured
 	faults   scenario.Faults
 
 	hasUserUUID bool

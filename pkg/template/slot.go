@@ -57,7 +57,10 @@ func (c *compiler) user(role scenario.Role, f Field, value, inner []byte) (s par
 	c.ownKeys[string(f.Key)] = true
 	if u, form, ok := parseID(f, inner); ok && role.Pattern == "" {
 		if !c.hasUserUUID {
-			c.userUUID, c.hasUserUUID = u, true
+			c.userUUID, c.hasUserUUID, c.userText = u, true, string(inner)
+		}
+		if c.userUUID != u {
+			return s, 0, 0, anotherUser(value, c.userText)
 		}
 		return c.uuid(u, form), 1, len(value) - 1, nil
 	}
@@ -115,9 +118,13 @@ func (c *compiler) userForm(role scenario.Role, f Field, value, inner []byte) (U
 		c.userID = string(inner)
 	}
 	if c.userID != string(inner) {
-		return UserForm{}, fmt.Errorf("%s is another user than %s; a template holds one user", value, c.userID)
+		return UserForm{}, anotherUser(value, c.userID)
 	}
 	return decimalForm(role, f, value, inner)
+}
+
+func anotherUser(value []byte, user string) error {
+	return fmt.Errorf("%s is another user than %s; a template holds one user", value, user)
 }
 
 // decimalForm keeps quotes and zero-padded width.
