@@ -39,6 +39,7 @@ type Plan struct {
 	ids      idRange
 	distinct uint64 // records, copies aside
 	counters uint64 // of a user: as many as any template has, so that no two cohorts meet
+	fakes    template.Fakes
 	logTypes []string
 	planned  []uint64 // by log type
 
@@ -178,7 +179,7 @@ func (p *Plan) addCohorts(sc *scenario.Scenario, programs map[string]*template.P
 			p.planned[t] += quotas[i]
 		}
 		p.cohorts = append(p.cohorts, cohort)
-		p.counters = max(p.counters, uint64(prog.Counters))
+		p.counters, p.fakes = max(p.counters, uint64(prog.Counters)), p.fakes.Max(prog.Fakes)
 		first += quotas[i]
 		p.distinct += quotas[i] * uint64(events)
 	}

@@ -29,7 +29,7 @@ func TestGoldenRecords(t *testing.T) {
 		want string
 	}{
 		"smoke":       {func() *Plan { return smoke(t, 200, Run{}) }, "6ad3cb2f12b1b2fc90c2f5c9bd6f8d40e9ec7d196f862bd662158b1c862ef56a"},
-		"social-game": {func() *Plan { return sized(t, "social-game", 60, Run{}) }, "09e159b6bcaece842c059307c7354a08abce01cd4f1cb55818d1cd868c3e438a"},
+		"social-game": {func() *Plan { return sized(t, "social-game", 60, Run{}) }, "a08b6b323fe7fcbf21386187038d3665e9dd0cbf9f75a4f9e8e95eae9bee0ccd"},
 		"mixed":       {func() *Plan { return newPlan(t, Run{}, mixed, "mixed") }, "540f13fbadb8f0da143e9d29281d8ecd42bb33e33993c36602b68f879285af99"},
 	} {
 		p := c.plan()

@@ -18,7 +18,7 @@ func (p *Plan) Values(user uint32) template.Values {
 	return template.Values{
 		Tag: p.Tag, User: user, UserID: p.ids.of(user),
 		Shift: c.shift + int64(p.arrival(user)/time.Second), CounterBase: uint64(user) * p.counters,
-		Users: p.Users, Seed: p.seed, Numbers: c.numbers,
+		Fakes: p.fakes, Users: p.Users, Seed: p.seed, Numbers: c.numbers,
 	}
 }
 

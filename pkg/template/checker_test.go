@@ -95,7 +95,7 @@ func TestCheckerFindsWhatIsRendered(t *testing.T) {
 		for range 2 { // users, one after another
 			user := rapid.Uint32Range(0, 1e6-1).Draw(t, "user")
 			v := &Values{
-				Tag: 1, User: user, UserID: 1e15 + uint64(user), Shift: rapid.Int64Range(-1e9, 1e9).Draw(t, "shift"), Users: 1e6, Seed: 3,
+				Tag: 1, User: user, UserID: 1e15 + uint64(user), Shift: rapid.Int64Range(-1e9, 1e9).Draw(t, "shift"), Users: 1e6, Seed: 3, Fakes: p.Fakes,
 				Numbers: []scenario.Decimal{{Digits: 25, Scale: 1}},
 			}
 			texts.Reset()

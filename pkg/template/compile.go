@@ -23,7 +23,7 @@ func Compile(t *Template, rules []scenario.Rule, zone *time.Location) (*Program,
 		zone = time.UTC
 	}
 	c := &compiler{
-		roles: newRoles(rules), zone: zone, counters: map[string]uint32{}, peers: map[string]uint32{}, fakes: map[string]uint32{},
+		roles: newRoles(rules), zone: zone, counters: map[string]uint32{}, peers: map[string]uint32{}, fakes: map[original]uint32{},
 		slots: map[record.UUID]uint32{}, shared: map[uint32]bool{}, ownKeys: map[string]bool{},
 		p: &Program{
 			UserKeys: map[string]bool{}, PeerKeys: map[string]bool{}, TimeKeys: map[string][]Form{},
@@ -62,8 +62,8 @@ type compiler struct {
 	shared   map[uint32]bool   // slots that never name a record alone
 	counters map[string]uint32 // by key and captured text
 	peers    map[string]uint32 // by captured id
-	fakes    map[string]uint32 // by captured text
-	ownKeys  map[string]bool   // of fields of role user
+	fakes    map[original]uint32
+	ownKeys  map[string]bool // of fields of role user
 	hasPeers bool
 	userID   string // as captured, in decimal or by a pattern
 	userUUID record.UUID
@@ -150,9 +150,6 @@ func (c *compiler) finish() {
 		}
 		p.Class = append(p.Class, class)
 		for _, s := range e.parts {
-			if s.kind == slotFake {
-				s.fake.of = uint32(len(c.fakes))
-			}
 			if s.kind != slotUUID {
 				continue
 			}

@@ -3,7 +3,6 @@ package template
 import (
 	"bytes"
 	"fmt"
-	"math/bits"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -21,14 +20,31 @@ const (
 	fakeLast
 	fakeFull
 	fakeStreet
+	fakeKinds
 )
 
-// An invention is a made-up value: its number within the template tells the
-// values of a user apart.
+// Fakes is how many values a user has invented, by kind: as many as any template
+// of the scenario has, so that no two users meet.
+type Fakes [fakeKinds]uint32
+
+// Max returns the larger of each kind.
+func (f Fakes) Max(other Fakes) Fakes {
+	for kind, n := range other {
+		f[kind] = max(f[kind], n)
+	}
+	return f
+}
+
+// An invention is a made-up value: its index tells the values of a user apart.
 type invention struct {
 	kind  fakeKind
-	index uint32 // of the captured value
-	of    uint32 // distinct captured values of the template
+	index uint32 // of the captured value among those of the kind
+}
+
+// original is a text of which something is made up.
+type original struct {
+	kind fakeKind
+	text string
 }
 
 var emailForm = regexp.MustCompile(`^[^@\s"\\]+@[^@\s"\\]+\.[A-Za-z]{2,}$`)
@@ -49,10 +65,12 @@ func (c *compiler) fake(f Field, value, inner []byte) (s part, err error) {
 		s.kind, s.shape = slotHash, shapeOf(f.Kind, inner, fixed)
 		return s, s.shape.changes()
 	}
-	n, ok := c.fakes[string(inner)]
+	text := original{kind, string(inner)}
+	n, ok := c.fakes[text]
 	if !ok {
-		n = uint32(len(c.fakes))
-		c.fakes[string(inner)] = n
+		n = c.p.Fakes[kind]
+		c.fakes[text] = n
+		c.p.Fakes[kind]++
 	}
 	s.fake = &invention{kind: kind, index: n}
 	return s, nil
@@ -99,23 +117,23 @@ func phoneForm(text string) bool {
 	return digits >= 8 && digits <= 15 && (text[0] == '+' || strings.ContainsAny(text, "-( "))
 }
 
-// append writes the value. Numbers of values are spread over all that the kind
-// can write, and do not meet before it is used up.
+// append writes the value. Values of a kind do not meet before all that it can
+// write is used up; of the names alone, which are few, only those of one user.
 func (n *invention) append(dst []byte, v *Values) []byte {
-	number := uint64(v.User)*uint64(n.of) + uint64(n.index)
+	number := uint64(v.User)*uint64(v.Fakes[n.kind]) + uint64(n.index)
+	seed := mix64(mix64(v.Seed) ^ uint64(n.kind))
 	switch n.kind {
 	case fakeEmail:
-		number = spreadOver(number, v.Seed, uint64(len(adjectives)*len(nouns)*3*manyDigits))
-		dst, number = appendWord(dst, adjectives, number, false)
-		dst = append(dst, '.')
-		dst, number = appendWord(dst, nouns, number, false)
-		dst = strconv.AppendUint(dst, number/3, 10)
-		return append(append(dst, "@example."...), [...]string{"com", "net", "org"}[number%3]...)
+		word, digits := scatter(number, seed, uint64(len(adjectives)*len(nouns)), 3*manyDigits)
+		dst, word = appendWord(dst, adjectives, word, false)
+		dst, _ = appendWord(append(dst, '.'), nouns, word, false)
+		dst = strconv.AppendUint(dst, digits/3, 10)
+		return append(append(dst, "@example."...), [...]string{"com", "net", "org"}[digits%3]...)
 	case fakeIPv4: // 198.18.0.0/15, for benchmarks (RFC 2544)
-		number = spreadOver(number, v.Seed, 1<<17)
-		dst = strconv.AppendUint(append(dst, "198."...), 18+number>>16, 10)
-		dst = strconv.AppendUint(append(dst, '.'), number>>8&255, 10)
-		return strconv.AppendUint(append(dst, '.'), number&255, 10)
+		high, low := scatter(number, seed, 2<<8, 1<<8)
+		dst = strconv.AppendUint(append(dst, "198."...), 18+high>>8, 10)
+		dst = strconv.AppendUint(append(dst, '.'), high&255, 10)
+		return strconv.AppendUint(append(dst, '.'), low, 10)
 	case fakeIPv6: // 2001:db8::/32, for documentation (RFC 3849)
 		number = number*0x9fb21c651e98df25 + mix64(v.Seed)
 		dst = append(dst, "2001:db8:0:0"...)
@@ -123,44 +141,55 @@ func (n *invention) append(dst []byte, v *Values) []byte {
 			dst = strconv.AppendUint(append(dst, ':'), number>>shift&0xffff, 16)
 		}
 		return dst
+	case fakeFirst:
+		return n.appendName(dst, firstNames, seed, v.User)
+	case fakeLast:
+		return n.appendName(dst, lastNames, seed, v.User)
 	default:
-		return n.appendName(dst, number, v.Seed)
+		return n.appendWords(dst, number, seed)
 	}
 }
 
-func (n *invention) appendName(dst []byte, number, seed uint64) []byte {
+// appendWords writes what is made of words.
+func (n *invention) appendWords(dst []byte, number, seed uint64) []byte {
 	switch n.kind {
-	case fakeFirst:
-		dst, _ = appendWord(dst, firstNames, spreadOver(number, seed, uint64(len(firstNames))), true)
-	case fakeLast:
-		dst, _ = appendWord(dst, lastNames, spreadOver(number, seed, uint64(len(lastNames))), true)
 	case fakeFull:
-		number = spreadOver(number, seed, uint64(len(firstNames)*len(lastNames)))
-		dst, number = appendWord(dst, firstNames, number, true)
-		dst, _ = appendWord(append(dst, ' '), lastNames, number, true)
+		first, last := scatter(number, seed, uint64(len(firstNames)), uint64(len(lastNames)))
+		dst, _ = appendWord(dst, firstNames, first, true)
+		dst, _ = appendWord(append(dst, ' '), lastNames, last, true)
 	case fakeStreet:
-		number = spreadOver(number, seed, uint64(len(nouns)*manyDigits))
-		dst = strconv.AppendUint(dst, 1+number/uint64(len(nouns)), 10)
-		dst, _ = appendWord(append(dst, ' '), nouns, number, true)
+		word, digits := scatter(number, seed, uint64(len(nouns)), manyDigits)
+		dst = strconv.AppendUint(dst, 1+digits, 10)
+		dst, _ = appendWord(append(dst, ' '), nouns, word, true)
 		dst = append(dst, " Street"...)
 	default:
-		number = spreadOver(number, seed, uint64(len(adjectives)*len(nouns)*manyDigits))
-		dst, number = appendWord(dst, adjectives, number, true)
-		dst, number = appendWord(dst, nouns, number, true)
-		dst = strconv.AppendUint(dst, number, 10)
+		word, digits := scatter(number, seed, uint64(len(adjectives)*len(nouns)), manyDigits)
+		dst, word = appendWord(dst, adjectives, word, true)
+		dst, _ = appendWord(dst, nouns, word, true)
+		dst = strconv.AppendUint(dst, digits, 10)
 	}
+	return dst
+}
+
+// appendName writes one of a few names. Where the user begins in the list is
+// drawn; from there on each of the user's names is another one.
+func (n *invention) appendName(dst []byte, list []string, seed uint64, user uint32) []byte {
+	const step = 37 // a prime that divides the size of no list
+	size := uint64(len(list))
+	dst, _ = appendWord(dst, list, mix64(seed^uint64(user)<<8)%size+uint64(n.index)*step, true)
 	return dst
 }
 
 const manyDigits = 1_000_000
 
-// spreadOver is a bijection of the numbers below size, which has no prime
-// factor but 2, 3 and 5; numbers from size on begin again.
-func spreadOver(number, seed, size uint64) uint64 {
-	const step = 11400714819323198549 // 2^64/φ, a prime: coprime to every size
-	hi, lo := bits.Mul64(number%size, step)
-	_, rest := bits.Div64(hi%size, lo, size)
-	return (rest + mix64(seed)%size) % size
+// scatter is a bijection of the numbers below a times b to pairs of a number below
+// a and one below b: a Feistel network, so that numbers that are any step apart
+// use all of both. Numbers from a times b on begin again.
+func scatter(number, seed, a, b uint64) (x, y uint64) {
+	x, y = number/b%a, number%b
+	x = (x + mix64(seed+y)%a) % a
+	y = (y + mix64(^seed+x)%b) % b
+	return (x + mix64(seed-y-1)%a) % a, y
 }
 
 // appendWord takes a word off the number and returns what is left of it.
@@ -173,8 +202,7 @@ func appendWord(dst []byte, list []string, number uint64, capital bool) ([]byte,
 	return dst, number / size
 }
 
-// Words for inventions: harmless, ASCII, lower case; sizes without another
-// prime factor than 2, 3 and 5.
+// Words for inventions: harmless, ASCII, lower case.
 var (
 	adjectives = strings.Fields(`amber ancient bold brave breezy bright calm clever cosmic crimson curious daring
 		dusty eager early electric fancy fluffy frosty gentle giant golden happy hidden jolly kind lively lucky

@@ -19,6 +19,7 @@ type Program struct {
 	SlotEvent []int32 // of each uuid slot: the event that alone holds it, or -1
 	Class     []int32 // of each event: the first event with the same captured bytes
 	Counters  int     // counter values a user needs
+	Fakes     Fakes   // invented values likewise
 	UserKeys  map[string]bool
 	PeerKeys  map[string]bool // names of fields that hold other users' ids and never the user's
 	TimeKeys  map[string][]Form
@@ -99,6 +100,7 @@ type Values struct {
 	UserID      uint64 // reserved decimal id
 	Shift       int64  // seconds from captured to planned time
 	CounterBase uint64 // the user's first counter value, less one
+	Fakes       Fakes  // values that any user has invented
 	Users       uint64 // of the run; their decimal ids begin at UserID - User
 	Seed        uint64
 	Numbers     []scenario.Decimal // by the index of the name in Program.Numbers

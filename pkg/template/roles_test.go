@@ -379,7 +379,7 @@ func TestFakes(t *testing.T) {
 	seen := map[string]map[any]bool{}
 	benchmark, doc := netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("2001:db8::/32")
 	for user := range uint32(5000) {
-		got := values(t, p, &Values{User: user, Seed: 3})
+		got := values(t, p, &Values{User: user, Seed: 3, Fakes: p.Fakes})
 		domain := got["a"].(string)[strings.Index(got["a"].(string), "@"):]
 		if domain != "@example.com" && domain != "@example.net" && domain != "@example.org" {
 			t.Fatalf("user %d: %v", user, got["a"])
@@ -407,7 +407,7 @@ func TestKeyOfAnyRole(t *testing.T) {
 	rules := []scenario.Rule{rule("ts", scenario.Time), of("date", scenario.Date, "ts"), rule("peer", scenario.Peer), rule("hash", scenario.Hash),
 		of("scale", scenario.Scale, "x"), rule("fake", scenario.Fake), rule("ulid", scenario.UUID), rule("u", scenario.User)}
 	p := compile(t, rules, `{"ts":1789311600,"date":"2026-09-13","peer":"9","hash":"abc","scale":"1.50","fake":"Lily","ulid":"01ARZ3NDEKTSV4RRFFQ69G5FAV","u":"15"}`)
-	v := &Values{Tag: 1, User: 2, UserID: 77, Users: 9, Seed: 3, Shift: 86400, Numbers: []scenario.Decimal{{Digits: 25, Scale: 1}}}
+	v := &Values{Tag: 1, User: 2, UserID: 77, Users: 9, Seed: 3, Fakes: p.Fakes, Shift: 86400, Numbers: []scenario.Decimal{{Digits: 25, Scale: 1}}}
 	got := values(t, p, v)
 	for _, r := range rules {
 		if key := string(p.Key(nil, 0, r.Field, v)); key != fmt.Sprint(got[r.Field]) {

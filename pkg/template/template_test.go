@@ -147,7 +147,7 @@ func BenchmarkAppendEveryRole(b *testing.B) {
 	p := compile(b, []scenario.Rule{rule("id", scenario.UUID), rule("u", scenario.User), rule("ts", scenario.Time), rule("n", scenario.Counter),
 		of("d", scenario.Date, "ts"), rule("p", scenario.Peer), of("s", scenario.Scale, "x"), rule("h", scenario.Hash), rule("f*", scenario.Fake)},
 		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","u":"15","ts":1541207073796,"n":"0001","d":"2018-11-03","p":"16","s":"4.99","h":"deadbeef01deadbeef01","f1":"a@b.cc","f2":"Lily","f3":"10.0.0.1"}`)
-	v := &Values{Tag: 1, User: 2, UserID: 1e15, Shift: 86400, Users: 1e6, Seed: 3, Numbers: []scenario.Decimal{{Digits: 25, Scale: 1}}}
+	v := &Values{Tag: 1, User: 2, UserID: 1e15, Shift: 86400, Users: 1e6, Seed: 3, Fakes: p.Fakes, Numbers: []scenario.Decimal{{Digits: 25, Scale: 1}}}
 	buf := p.Append(nil, 0, v)
 	if n := testing.AllocsPerRun(100, func() { buf = p.Append(buf[:0], 0, v) }); n != 0 {
 		b.Fatalf("%v allocations a record, want none", n)
