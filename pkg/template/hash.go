@@ -37,8 +37,9 @@ var alphabets = [...]string{
 }
 
 // limits are the largest numbers of 32 bits, of a float64 that is exact, and of
-// 64 bits: a number that fits one of them still does when its digits change.
-var limits = []string{"2147483647", "9007199254740992", "9223372036854775807"}
+// 64 bits, with and without a sign: a number that fits one of them still does when
+// its digits change.
+var limits = []string{"2147483647", "4294967295", "9007199254740992", "9223372036854775807", "18446744073709551615"}
 
 // shapeOf finds the shape of what stands between the quotes, or of a number.
 // The first characters, as many as fixed says, stay.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -332,6 +333,20 @@ func TestHashForms(t *testing.T) {
 		text := fmt.Sprint(got["neg"], " ", got["float"], " ", got["exp"], " ", got["esc"], " ", got["zero"])
 		if !sameShape(text, "-12 655.77751 12e5 aé\nb 007") || !strings.HasPrefix(got["zero"].(string), "0") || !strings.HasSuffix(got["exp"].(json.Number).String(), "e5") {
 			t.Fatalf("user %d: %q", user, text)
+		}
+	}
+}
+
+// A number that only an unsigned type holds stays within that type.
+func TestHashOfUnsignedNumbers(t *testing.T) {
+	p := compile(t, []scenario.Rule{rule("*", scenario.Hash)},
+		`{"fp":12297829382473034410,"crc":3735928559,"text":"18446744073709551000","int":2047483647,"over":4294967296}`)
+	most := map[string]uint64{"fp": math.MaxUint64, "crc": math.MaxUint32, "text": math.MaxUint64, "int": math.MaxInt32, "over": 9_999_999_999}
+	for user := range uint32(3000) {
+		for key, value := range values(t, p, &Values{User: user, Seed: 1}) {
+			if n, err := strconv.ParseUint(fmt.Sprint(value), 10, 64); err != nil || n > most[key] {
+				t.Fatalf("user %d: %s is %v, more than %d", user, key, value, most[key])
+			}
 		}
 	}
 }
