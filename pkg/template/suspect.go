@@ -108,7 +108,7 @@ func (s *survey) learn() {
 				s.users[text] = true
 			}
 		case scenario.Time:
-			if _, ns, ok := FormOf(value); ok {
+			if _, ns, ok := FormOf(value); ok && !isNever(value) {
 				s.first, s.last = min(s.first, ns), max(s.last, ns)
 				if s.timeField == "" {
 					s.timeField = string(f.Key)

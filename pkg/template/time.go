@@ -63,6 +63,12 @@ func FormOf(value []byte) (f Form, ns int64, ok bool) {
 	return f, 0, false
 }
 
+// isNever says that a count is 0, which says that something has not been yet, or is not known.
+func isNever(value []byte) bool {
+	text := bytes.Trim(value, `"`)
+	return bytes.HasPrefix(text, []byte("0")) && len(bytes.Trim(text, "0.")) == 0
+}
+
 // unitOf judges by magnitude: seconds until the year 5138, then ms, µs, ns.
 func unitOf(n int64) int64 {
 	if n < 0 {

@@ -84,6 +84,27 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+// A time of 0 says never: it stays, says nothing of when its event was, and does
+// not make other small numbers times near the capture's.
+func TestNeverStays(t *testing.T) {
+	for _, never := range []string{`0`, `"0"`, `0.0`, `"0.000"`, `null`, `""`} {
+		line := `{"last":{"ts":` + never + `},"ts":1793577600,"score":1500}`
+		p := compile(t, []scenario.Rule{rule("ts", scenario.Time)}, line)
+		want := strings.Replace(line, "1793577600", "1793577607", 1)
+		if got := string(p.Append(nil, 0, &Values{Shift: 7})); got != want || p.Events[0].Time != 1793577600e9 {
+			t.Errorf("%s at %d became %s", line, p.Events[0].Time, got)
+		}
+		if list := suspects([]string{line}); list != nil {
+			t.Errorf("%s: suspects %v, want none", line, list)
+		}
+	}
+	for _, time := range []string{`1`, `-1`, `0.5`, `10`} {
+		if _, got := moved(t, time, 7); got == time {
+			t.Errorf("%s stays", time)
+		}
+	}
+}
+
 // What is no time, or could not be written again as it was, is refused.
 func TestNoTime(t *testing.T) {
 	for _, text := range []string{
