@@ -65,32 +65,48 @@ func (c *compiler) settleDates(e *Event, logType string, list []pending, fault f
 }
 
 func (c *compiler) settleDate(e *Event, logType string, d pending) error {
-	found := false
+	m, found := timeField(e, logType, d.of)
+	switch {
+	case !found:
+		return fmt.Errorf("this record has no field %s", d.of)
+	case m == nil:
+		return fmt.Errorf("%s is no time here: give it the role time", d.of)
+	}
+	s, text := &e.parts[d.part], strings.Trim(string(d.value), `"`)
+	s.ns = e.parts[m.part].ns
+	at := unixNano(s.ns, 0).In(c.zone)
+	layout, ok := dateForm(text, at)
+	if ok {
+		s.form.layout, s.form.zone = layout, c.zone
+		return nil
+	}
+	want := at.Format("2006-01-02T15")
+	if _, l, ok := dateOf(text); ok {
+		want = at.Format(l)
+	}
+	return fmt.Errorf("%s is not the date of %s, which is %s in %v: give time.zone the zone that dates are in", d.value, d.of, want, c.zone)
+}
+
+// timeField finds the time that a date is of: at that very path, else under that
+// name, and then the least deep, wherever it stands. found: there is such a field,
+// though it may be no time.
+func timeField(e *Event, logType, of string) (best *member, found bool) {
+	least := 0
 	for i := range e.members {
-		m := &e.members[i]
-		if m.path != d.of && logType+"."+m.path != d.of && (strings.Contains(d.of, ".") || string(m.key) != d.of) {
+		m, depth := &e.members[i], 0
+		switch {
+		case m.path == of:
+		case logType+"."+m.path == of:
+			depth = 1
+		case !strings.Contains(of, ".") && string(m.key) == of:
+			depth = 1 + strings.Count(m.path, ".")
+		default:
 			continue
 		}
 		found = true
-		if m.part < 0 || e.parts[m.part].kind != slotTime {
-			continue
+		if isTime := m.part >= 0 && e.parts[m.part].kind == slotTime; isTime && (best == nil || depth < least) {
+			best, least = m, depth
 		}
-		s, text := &e.parts[d.part], strings.Trim(string(d.value), `"`)
-		s.ns = e.parts[m.part].ns
-		at := unixNano(s.ns, 0).In(c.zone)
-		layout, ok := dateForm(text, at)
-		if ok {
-			s.form.layout, s.form.zone = layout, c.zone
-			return nil
-		}
-		want := at.Format("2006-01-02T15")
-		if _, l, ok := dateOf(text); ok {
-			want = at.Format(l)
-		}
-		return fmt.Errorf("%s is not the date of %s, which is %s in %v: give time.zone the zone that dates are in", d.value, d.of, want, c.zone)
 	}
-	if found {
-		return fmt.Errorf("%s is no time here: give it the role time", d.of)
-	}
-	return fmt.Errorf("this record has no field %s", d.of)
+	return best, found
 }

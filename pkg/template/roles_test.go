@@ -58,6 +58,24 @@ func TestDates(t *testing.T) {
 	}
 }
 
+// A date is of the field of just that path, else of those of that name the least
+// deep, wherever they stand in the record; what is no time does not count.
+func TestDateOfTheNearestField(t *testing.T) {
+	rules := []scenario.Rule{rule("{ts,at}", scenario.Time), of("day", scenario.Date, "ts"), of("of_at", scenario.Date, "at"), of("login_day", scenario.Date, "login.ts")}
+	for _, line := range []string{
+		`{"a":{"ts":1541289600},"day":"2018-11-03","ts":1541207073}`,
+		`{"a":{"ts":1541289600,"login":{"ts":1541376000}},"ts":1541207073,"day":"2018-11-03","login_day":"2018-11-03"}`,
+		`{"ts":1541207073,"login":{"ts":1541376000},"login_day":"2018-11-05"}`,
+		`{"a":{"b":{"at":1541289600}},"x":{"at":1541207073},"y":{"at":1541376000},"of_at":"2018-11-03"}`,
+		`{"a":{"ts":1541207073},"ts":null,"day":"2018-11-03"}`,
+		`{"a":{"ts":1541207073},"ts":0,"day":"2018-11-03"}`,
+	} {
+		if faults := faultsOf(t, rules, line); faults != nil {
+			t.Errorf("%s: %v", line, faults)
+		}
+	}
+}
+
 // For any moment and zone, the rendered date is that of the rendered time.
 func TestDateIsThatOfItsTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
