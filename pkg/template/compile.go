@@ -97,7 +97,7 @@ func (c *compiler) event(logType int, name string, line []byte, pos scenario.Pos
 			return nil
 		}
 		e.members = append(e.members, member{f.Key, value, path, role.Kind, -1})
-		if role.Kind == scenario.Keep || string(value) == `""` || role.Kind == scenario.Time && isNever(value) {
+		if stays(role.Kind, value) {
 			return nil
 		}
 		s, from, end, err := c.slot(role, f, value)

@@ -139,6 +139,33 @@ func TestFormsOfIDs(t *testing.T) {
 	}
 }
 
+// The id of nobody stays, in each form: as all zeros or all ones.
+func TestNobodyStays(t *testing.T) {
+	const u = `"8c47be83-c79b-4545-a901-e9c730fa276e"`
+	for _, nobody := range []string{
+		`"00000000-0000-0000-0000-000000000000"`, `"00000000000000000000000000000000"`, `"00000000000000000000000000"`,
+		`"ffffffff-ffff-ffff-ffff-ffffffffffff"`, `"FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"`, `"ffffffffffffffffffffffffffffffff"`,
+		`"FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"`, `"7zzzzzzzzzzzzzzzzzzzzzzzzz"`, `"7ZZZZZZZZZZZZZZZZZZZZZZZZZ"`,
+	} {
+		for _, kind := range []scenario.RoleKind{scenario.UUID, scenario.User, scenario.Peer} {
+			line := `{"a":[` + nobody + `,` + u + `]}`
+			p := compile(t, []scenario.Rule{rule("a", kind)}, line)
+			got := string(p.Append(nil, 0, &Values{Tag: 1, User: 2, Users: 9}))
+			if !strings.HasPrefix(got, `{"a":[`+nobody+`,"`) || strings.Contains(got, u) {
+				t.Errorf("%v: %s became %s", kind, line, got)
+			}
+		}
+		if diff := cmp.Diff([]string{"x uuid uuid"}, suspects([]string{`{"user_id":"10004217","x":` + u + `}`, `{"x":` + nobody + `}`})); diff != "" {
+			t.Errorf("%s: want (-), got (+)\n%s", nobody, diff)
+		}
+	}
+	for _, text := range []string{`"00000000-0000-0000-0000-000000000001"`, `"8ZZZZZZZZZZZZZZZZZZZZZZZZZ"`, `"0"`} {
+		if got := faultsOf(t, []scenario.Rule{rule("a", scenario.UUID)}, `{"a":`+text+`}`); len(got) != 1 {
+			t.Errorf("%s: %v, want one fault", text, got)
+		}
+	}
+}
+
 // A user id that is written as a uuid and 32 bare digits are two things.
 func TestBareDigitsAreNoUUID(t *testing.T) {
 	got := faultsOf(t, []scenario.Rule{rule("u", scenario.User)}, `{"u":12345678901234568890123456789012}`)

@@ -3,6 +3,7 @@ package template
 import (
 	"math"
 	"math/bits"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -106,6 +107,12 @@ func uuidKey(u record.UUID) string {
 	b := u.Bytes()
 	return string(b[:])
 }
+
+// nobody is the uuid and the ULID of which all bits are 0, or 1.
+var nobody = regexp.MustCompile(`(?i)^"(0{8}(-0{4}){3}-0{12}|0{32}|0{26}|f{8}(-f{4}){3}-f{12}|f{32}|7z{25})"$`)
+
+// isNobody says that an id is no one's.
+func isNobody(value []byte) bool { return nobody.Match(value) }
 
 // parseID reads a uuid or ULID. 26 digits alone are a decimal number, not a ULID.
 func parseID(f Field, inner []byte) (u record.UUID, form record.UUIDForm, ok bool) {

@@ -10,6 +10,20 @@ import (
 	"kreplay/pkg/scenario"
 )
 
+// stays says that a value is as captured whoever the user is: it says that there is none.
+func stays(kind scenario.RoleKind, value []byte) bool {
+	switch kind {
+	case scenario.Keep:
+		return true
+	case scenario.Time:
+		return string(value) == `""` || isNever(value)
+	case scenario.User, scenario.Peer, scenario.UUID:
+		return string(value) == `""` || isNobody(value)
+	default:
+		return string(value) == `""`
+	}
+}
+
 // slot makes the slot of one field: it replaces value[from:end].
 func (c *compiler) slot(role scenario.Role, f Field, value []byte) (s part, from, end int, err error) {
 	inner := bytes.Trim(value, `"`)

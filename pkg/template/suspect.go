@@ -52,7 +52,7 @@ func (s Suspect) Line() string {
 }
 
 // Suspects lists the fields to ask about, in the order in which they stand: one
-// for each log type and path. Null and empty values tell nothing.
+// for each log type and path. Null and empty values, and ids of nobody, tell nothing.
 func Suspects(t *Template, rules []scenario.Rule, keep []scenario.Pattern) []Suspect {
 	s := survey{template: t, roles: newRoles(rules), keep: keep, users: map[string]bool{}}
 	if t.User != "" {
@@ -128,7 +128,7 @@ func (s *survey) learn() {
 func (s *survey) read() (list []*evidence) {
 	known := map[string]*evidence{}
 	s.template.eachField(func(logType string, f Field, value []byte, pos scenario.Pos) {
-		if f.Kind == Null || f.Kind == Bool || string(value) == `""` {
+		if f.Kind == Null || f.Kind == Bool || string(value) == `""` || isNobody(value) {
 			return
 		}
 		p := f.Path()
