@@ -91,7 +91,10 @@ func (c *compiler) user(role scenario.Role, f Field, value, inner []byte) (s par
 
 func (c *compiler) time(f Field, value, inner []byte) (s part, err error) {
 	form, ns, ok := FormOf(value)
-	if !ok {
+	switch {
+	case calendarDigits(inner):
+		return s, fmt.Errorf("%s reads as a calendar time, and not as a count since 1970: give it the role `date of` a time, or keep", value)
+	case !ok:
 		return s, fmt.Errorf("%s is no time in a known form", value)
 	}
 	s.kind, s.form, s.ns = slotTime, form, ns

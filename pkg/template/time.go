@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -30,17 +31,19 @@ func FormOf(value []byte) (f Form, ns int64, ok bool) {
 	if len(text) >= 2 && text[0] == '"' {
 		f.quoted, text = true, text[1:len(text)-1]
 	}
-	if whole, _, _ := bytes.Cut(text, []byte(".")); len(whole) >= 9 && len(whole) != 14 || !f.quoted {
+	whole, _, _ := bytes.Cut(text, []byte("."))
+	calendar := len(whole) == 14 && allDigits(whole) // to the second; as many ms do not fit ns
+	if !calendar && (len(whole) >= 9 || !f.quoted) {
 		if n, err := strconv.ParseInt(string(whole), 10, 64); err == nil {
 			f.unit = unitOf(n)
 			ns, ok = f.Parse(value)
 			// Refused: what the number would not give back (+1, 007), and a fraction
 			// below zero, which counts the other way.
-			ok = ok && string(strconv.AppendInt(nil, n, 10)) == string(whole) && (n >= 0 || len(whole) == len(text))
+			ok = ok && !calendarDigits(text) && string(strconv.AppendInt(nil, n, 10)) == string(whole) && (n >= 0 || len(whole) == len(text))
 			return f, ns, ok
 		}
 	}
-	if !f.quoted {
+	if !f.quoted && !calendar {
 		return f, 0, false
 	}
 	escaped := bytes.Contains(text, []byte(`\/`))
@@ -61,6 +64,23 @@ func FormOf(value []byte) (f Form, ns int64, ok bool) {
 		}
 	}
 	return f, 0, false
+}
+
+// calendarDigits says that a text is digits to the day, to the minute or to the
+// millisecond, which would be a count of a time that no capture is near.
+func calendarDigits(text []byte) bool {
+	layout := "200601021504"
+	switch len(text) {
+	case 8:
+		layout = "20060102"
+	case 17:
+		layout, text = "20060102150405", text[:14]
+	case 12:
+	default:
+		return false
+	}
+	at, err := time.Parse(layout, string(text))
+	return err == nil && at.Year() >= 1970 && at.Year() <= 2100
 }
 
 // isNever says that a count is 0, which says that something has not been yet, or is not known.
@@ -116,7 +136,7 @@ func (f Form) Parse(value []byte) (ns int64, ok bool) {
 	}
 	whole, fraction, _ := bytes.Cut(value, []byte("."))
 	n, err := strconv.ParseInt(string(whole), 10, 64)
-	if err != nil || unitOf(n) != f.unit {
+	if most := math.MaxInt64 / f.unit; err != nil || unitOf(n) != f.unit || n >= most || n <= -most {
 		return 0, false
 	}
 	ns = n * f.unit

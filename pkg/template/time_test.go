@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"kreplay/pkg/scenario"
@@ -55,6 +56,8 @@ func TestFormsNameTheSameInstant(t *testing.T) {
 		`"20181103T010433Z"`:                 s * 1e9,
 		`"20181103T100433+09:00"`:            s * 1e9,
 		`"20181103010433"`:                   s * 1e9,
+		`20181103010433`:                     s * 1e9,
+		`"1541207073123"`:                    s*1e9 + 123e6,
 		`"Sat, 03 Nov 2018 01:04:33 GMT"`:    s * 1e9,
 		`"Sat, 03 Nov 2018 10:04:33 +0900"`:  s * 1e9,
 		`"03/Nov/2018:10:04:33 +0900"`:       s * 1e9,
@@ -108,7 +111,11 @@ func TestNeverStays(t *testing.T) {
 // What is no time, or could not be written again as it was, is refused.
 func TestNoTime(t *testing.T) {
 	for _, text := range []string{
+		`20261101`, `202611011230`, `"202611011230"`, `20261101123045123`, `"20261101123045123"`, // no counts, but calendar times
+		`20261301123045`, `"19691231235959123"`, `20261101123045.5`,
+		`92233720370`, `99999999999`, `9223372036855`, `9223372036854776`, `9223372036854775807`, `-9223372036854775808`, // beyond int64 ns
 		`true`, `"soon"`, `""`, `"20181103"`, `"2018-11-03"`, `1e9`, `1541207073.5e3`, `"1541207073.x"`,
+		`-92233720369`, `"9223372036854.775808"`,
 		`"+1541207073"`, `"0001541207073"`, `-0.5`, `-5.25`, `99999999999999999999`,
 		`"2018-11-03T01:04:33,796Z"`,                       // a comma would come back as a dot, or not at all
 		`"2018-02-30T01:04:33Z"`,                           // no such day
@@ -117,6 +124,24 @@ func TestNoTime(t *testing.T) {
 	} {
 		if _, ns, ok := FormOf([]byte(text)); ok {
 			t.Errorf("FormOf(%s) = %d, want a refusal", text, ns)
+		}
+	}
+}
+
+// What reads as a calendar time and not as a count names the roles that fit it.
+func TestCalendarDigits(t *testing.T) {
+	for text, refused := range map[string]bool{
+		`20261101`: true, `202611011230`: true, `"202611011230"`: true, `20261101123045123`: true, `"20261101123045123"`: true,
+		`20261301`: false, `202611011260`: false, `1793577600`: false, `2026110112`: false, `20261101123045`: false, `197001010000`: true,
+		`196912312359`: false, `"202611011230.5"`: false, `202611011230.5`: false, `21010101`: false, `-1793577600123`: false,
+	} {
+		faults := faultsOf(t, []scenario.Rule{rule("ts", scenario.Time)}, `{"ts":`+text+`}`)
+		want := []string{"t/login.ndjson:1:7: ts: role time does not fit: " + text + " reads as a calendar time, and not as a count since 1970: give it the role `date of` a time, or keep"}
+		if !refused {
+			want = nil
+		}
+		if diff := cmp.Diff(want, faults); diff != "" {
+			t.Errorf("%s: want (-), got (+)\n%s", text, diff)
 		}
 	}
 }
@@ -241,6 +266,9 @@ func drawTime(t *rapid.T) string {
 	text := time.Unix(s, 0).In(zone).Format(layout)
 	if i := strings.Index(layout, "05"); decimals != "" {
 		text = text[:i+2] + decimals + text[i+2:]
+	}
+	if layout == "20060102150405" && rapid.Bool().Draw(t, "bare") {
+		return text
 	}
 	return `"` + text + `"`
 }
