@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 type fakeKind uint8
@@ -20,6 +21,7 @@ const (
 	fakeLast
 	fakeFull
 	fakeStreet
+	fakeDate
 	fakeKinds
 )
 
@@ -39,6 +41,8 @@ func (f Fakes) Max(other Fakes) Fakes {
 type invention struct {
 	kind  fakeKind
 	index uint32 // of the captured value among those of the kind
+	form  Form   // of a date
+	ns    int64  // that date, as captured
 }
 
 // original is a text of which something is made up.
@@ -57,6 +61,10 @@ func (c *compiler) fake(f Field, value, inner []byte) (s part, err error) {
 		return s, fmt.Errorf("%s is no text and no number", value)
 	}
 	kind, shaped := fakeForm(words(string(f.Key)), inner)
+	if form, ns, ok := fakedDate(words(string(f.Key)), value); ok && !shaped {
+		s.fake = &invention{kind: fakeDate, form: form, ns: ns}
+		return s, nil
+	}
 	if f.Kind == Number || shaped {
 		fixed := 0
 		if shaped { // a phone's prefix
@@ -108,6 +116,32 @@ func fakeForm(name []string, inner []byte) (kind fakeKind, shaped bool) {
 	return fakeNick, false
 }
 
+// fakedDate reads a date or a time to invent another one. Bare digits, quoted or
+// not, are a date only where the field is called so.
+func fakedDate(name []string, value []byte) (form Form, ns int64, ok bool) {
+	text := strings.Trim(string(value), `"`)
+	if allDigits([]byte(text)) && !hasWord(name, "birthday", "birthdate", "birth", "dob", "date") {
+		return form, 0, false
+	}
+	if form, ns, ok = FormOf(value); !ok || form.unit != 0 {
+		at, layout, isDate := dateOf(text)
+		form, ns = Form{layout: layout, zone: time.UTC}, at.UnixNano()
+		ok = isDate && strings.Contains(layout, "02") && at.Year() >= 1900 && at.Year() <= 2100
+	}
+	return form, ns, ok
+}
+
+// appendDate writes a date that lies up to ten years from the captured one. Those of
+// a user move together: what was before is still before.
+func (n *invention) appendDate(dst []byte, seed uint64, user uint32) []byte {
+	const most = 3652
+	days := int64(mix64(seed^uint64(user)<<8)%(2*most)) - most
+	if days >= 0 {
+		days++ // not the captured one
+	}
+	return unixNano(n.ns, days*86400).In(n.form.zone).AppendFormat(dst, n.form.layout)
+}
+
 // phoneForm: + or 0 first, 8 to 15 digits, and nothing but what is put between them.
 func phoneForm(text string) bool {
 	if text == "" || text[0] != '+' && text[0] != '0' || strings.Trim(text, "+0123456789-() ") != "" {
@@ -141,6 +175,8 @@ func (n *invention) append(dst []byte, v *Values) []byte {
 			dst = strconv.AppendUint(append(dst, ':'), number>>shift&0xffff, 16)
 		}
 		return dst
+	case fakeDate:
+		return n.appendDate(dst, seed, v.User)
 	case fakeFirst:
 		return n.appendName(dst, firstNames, seed, v.User)
 	case fakeLast:

@@ -435,6 +435,41 @@ func TestFakes(t *testing.T) {
 	}
 }
 
+// A fake of a date is another date, valid and in the same form, within ten years;
+// all dates of a user move together, and users' dates apart.
+func TestFakesOfDates(t *testing.T) {
+	for captured, layout := range map[string]string{
+		`"1990-02-28"`: `"2006-01-02"`, `19900228`: `20060102`, `"19900228"`: `"20060102"`, `"1990\/02\/28"`: `"2006\/01\/02"`, `"1990年02月28日"`: `"2006年01月02日"`,
+		`"28\/Feb\/1990"`: `"02\/Jan\/2006"`, `"1990-02-28T00:00:00Z"`: `"2006-01-02T15:04:05Z"`, `"Wed, 28 Feb 1990"`: `"Mon, 02 Jan 2006"`,
+	} {
+		p := compile(t, []scenario.Rule{rule("*", scenario.Fake)}, `{"birthday":`+captured+`,"birth_date":"1991-02-28"}`)
+		c, was, seen := NewChecker(p), time.Date(1990, 2, 28, 0, 0, 0, 0, time.UTC), map[string]bool{}
+		for user := range uint32(9000) {
+			v := &Values{User: user, Seed: 1, Fakes: p.Fakes}
+			line := p.Append(nil, 0, v)
+			text, rest, _ := strings.Cut(strings.TrimPrefix(string(line), `{"birthday":`), `,"birth_date":"`)
+			at, err := time.Parse(layout, text)
+			other, err2 := time.Parse(time.DateOnly, strings.TrimSuffix(rest, `"}`))
+			if err != nil || err2 != nil || at.Equal(was) || at.Sub(was).Abs() > 3653*24*time.Hour || other.Sub(at) != 365*24*time.Hour {
+				t.Fatalf("user %d: %s became %s: %v, %v", user, captured, line, at, other)
+			}
+			if n := c.Begins(line, 0, v, Untold, new(Texts)); n != len(line) || n > p.MaxSize(0) {
+				t.Fatalf("a checker finds %d bytes of %s", n, line)
+			}
+			seen[text] = true
+		}
+		if len(seen) < 4000 {
+			t.Errorf("%s became but %d dates for 9,000 users", captured, len(seen))
+		}
+	}
+	p := compile(t, []scenario.Rule{rule("*", scenario.Fake)}, `{"phone":"19900228","code":19900228,"nick":"19900228","year":"1990","mobile":"1990-02-28","month":"1990/02","birthday":"1790000000000","old":"1800-05-05","far":"2999-12-31"}`)
+	for _, s := range p.Events[0].parts {
+		if s.kind == slotFake && s.fake.kind == fakeDate {
+			t.Errorf("a date was seen before %s", s.literal)
+		}
+	}
+}
+
 // A partition key may be a field of any role, and is what the record holds.
 func TestKeyOfAnyRole(t *testing.T) {
 	rules := []scenario.Rule{rule("ts", scenario.Time), of("date", scenario.Date, "ts"), rule("peer", scenario.Peer), rule("hash", scenario.Hash),
