@@ -134,7 +134,7 @@ func (c *compiler) userForm(role scenario.Role, f Field, value, inner []byte) (U
 	if c.userID == "" {
 		c.userID = string(inner)
 	}
-	if c.userID != string(inner) {
+	if idKey([]byte(c.userID)) != idKey(inner) {
 		return UserForm{}, anotherUser(value, c.userID)
 	}
 	return decimalForm(role, f, value, inner)
