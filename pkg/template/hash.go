@@ -2,8 +2,12 @@ package template
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A shape is a text as digits of mixed radix: each character counts within its
@@ -40,6 +44,27 @@ var alphabets = [...]string{
 // 64 bits, with and without a sign: a number that fits one of them still does when
 // its digits change.
 var limits = []string{"2147483647", "4294967295", "9007199254740992", "9223372036854775807", "18446744073709551615"}
+
+// hash makes a slot for a text or a number whose letters and digits all change.
+func hash(f Field, value, inner []byte) (s part, err error) {
+	if f.Kind == Bool {
+		return s, fmt.Errorf("%s is no text and no number", value)
+	}
+	s.kind, s.shape = slotHash, shapeOf(f.Kind, inner, 0)
+	if err := s.shape.changes(); err != nil || f.Kind != String {
+		return s, err
+	}
+	var text string
+	if err := json.Unmarshal(value, &text); err != nil { // its letters may be escapes
+		return s, err
+	}
+	for _, c := range text {
+		if c >= utf8.RuneSelf && (unicode.IsLetter(c) || unicode.IsDigit(c)) {
+			return s, fmt.Errorf("%s holds %c, which is not ASCII and would stay: give it the role fake, or keep", value, c)
+		}
+	}
+	return s, nil
+}
 
 // shapeOf finds the shape of what stands between the quotes, or of a number.
 // The first characters, as many as fixed says, stay.

@@ -298,7 +298,7 @@ func sameShape(a, b string) bool {
 // for a user, and users differ.
 func TestHash(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		form := rapid.SampledFrom([]string{`[g-z]{6}[0-9]{3}`, `[A-Z][g-z]{5}-[0-9]{4}`, `x[0-9]{7}é`, `[1-9][0-9]{6}`, `0[0-9]{7}`}).Draw(t, "form")
+		form := rapid.SampledFrom([]string{`[g-z]{6}[0-9]{3}`, `[A-Z][g-z]{5}-[0-9]{4}`, `x[0-9]{7}€`, `[1-9][0-9]{6}`, `0[0-9]{7}`}).Draw(t, "form")
 		a, b := rapid.StringMatching(form).Draw(t, "a"), rapid.StringMatching(form).Draw(t, "b")
 		p := compile(t, []scenario.Rule{rule("h*", scenario.Hash)}, fmt.Sprintf(`{"h1":%q,"h2":%q,"h3":%q}`, a, b, a))
 		v := &Values{Seed: rapid.Uint64().Draw(t, "seed"), User: rapid.Uint32Range(0, 999_999).Draw(t, "user")}
@@ -337,7 +337,7 @@ func TestHashGolden(t *testing.T) {
 // Hex stays hex in its case; numbers stay in the range of their type and begin with no zero.
 func TestHashForms(t *testing.T) {
 	p := compile(t, []scenario.Rule{rule("*", scenario.Hash)},
-		`{"hex":"deadbeef01","HEX":"DEAD-BEEF-01","int":1541207073,"max":2047483647,"long":9203372036854775806,"neg":-12,"one":7,"float":655.77751,"exp":12e5,"esc":"a\u00e9\nb","zero":"007"}`)
+		`{"hex":"deadbeef01","HEX":"DEAD-BEEF-01","int":1541207073,"max":2047483647,"long":9203372036854775806,"neg":-12,"one":7,"float":655.77751,"exp":12e5,"esc":"a\u20ac\nb","zero":"007"}`)
 	for user := range uint32(3000) {
 		got := values(t, p, &Values{User: user, Seed: 1})
 		if strings.Trim(got["hex"].(string), "0123456789abcdef") != "" || strings.Trim(got["HEX"].(string), "0123456789ABCDEF-") != "" {
@@ -349,8 +349,23 @@ func TestHashForms(t *testing.T) {
 			}
 		}
 		text := fmt.Sprint(got["neg"], " ", got["float"], " ", got["exp"], " ", got["esc"], " ", got["zero"])
-		if !sameShape(text, "-12 655.77751 12e5 aé\nb 007") || !strings.HasPrefix(got["zero"].(string), "0") || !strings.HasSuffix(got["exp"].(json.Number).String(), "e5") {
+		if !sameShape(text, "-12 655.77751 12e5 a€\nb 007") || !strings.HasPrefix(got["zero"].(string), "0") || !strings.HasSuffix(got["exp"].(json.Number).String(), "e5") {
 			t.Fatalf("user %d: %q", user, text)
+		}
+	}
+}
+
+// A letter or digit that would stay is a fault: it may be a person's name. Signs may stay.
+func TestHashOfOtherLetters(t *testing.T) {
+	for text, letter := range map[string]string{
+		`山田花子_7`: "山", `Müller-3`: "ü", `a\u00e9b`: `é`, `\ud842\udfb7 7`: "𠮷", `x\\u00e9`: "", `€7`: "", `７x`: "７", `a\n\u20ac9`: "", `\ud842 7`: "",
+	} {
+		var want []string
+		if letter != "" {
+			want = []string{`t/login.ndjson:1:6: h: role hash does not fit: "` + text + `" holds ` + letter + `, which is not ASCII and would stay: give it the role fake, or keep`}
+		}
+		if diff := cmp.Diff(want, faultsOf(t, []scenario.Rule{rule("h", scenario.Hash)}, `{"h":"`+text+`"}`)); diff != "" {
+			t.Errorf("%s: want (-), got (+)\n%s", text, diff)
 		}
 	}
 }

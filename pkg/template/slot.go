@@ -53,11 +53,8 @@ func (c *compiler) slot(role scenario.Role, f Field, value []byte) (s part, from
 		s, err = c.scale(role, value, inner)
 		return s, from, end, err
 	case scenario.Hash:
-		if f.Kind == Bool {
-			return s, 0, 0, fmt.Errorf("%s is no text and no number", value)
-		}
-		s.kind, s.shape = slotHash, shapeOf(f.Kind, value[from:end], 0)
-		return s, from, end, s.shape.changes()
+		s, err = hash(f, value, value[from:end])
+		return s, from, end, err
 	case scenario.Fake:
 		s, err = c.fake(f, value, value[from:end])
 		return s, from, end, err
