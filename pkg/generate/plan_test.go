@@ -28,8 +28,8 @@ func TestGoldenRecords(t *testing.T) {
 		plan func() *Plan
 		want string
 	}{
-		"smoke":       {func() *Plan { return smoke(t, 200, Run{}) }, "6ad3cb2f12b1b2fc90c2f5c9bd6f8d40e9ec7d196f862bd662158b1c862ef56a"},
-		"social-game": {func() *Plan { return sized(t, "social-game", 60, Run{}) }, "a08b6b323fe7fcbf21386187038d3665e9dd0cbf9f75a4f9e8e95eae9bee0ccd"},
+		"smoke":       {func() *Plan { return smoke(t, 200, Run{}) }, "91cb761f1046151aa6f125835010360fa52feabd9d9681c77f034e7db2dbc179"},
+		"social-game": {func() *Plan { return sized(t, "social-game", 60, Run{}) }, "646f30c7ee76d1923a263b1ea40e85c7fe780ba109f0aa4772ab24e08fadf787"},
 		"mixed":       {func() *Plan { return newPlan(t, Run{}, mixed, "mixed") }, "540f13fbadb8f0da143e9d29281d8ecd42bb33e33993c36602b68f879285af99"},
 	} {
 		p := c.plan()

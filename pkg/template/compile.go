@@ -34,7 +34,7 @@ func Compile(t *Template, rules []scenario.Rule, zone *time.Location) (*Program,
 	if c.hasPeers {
 		c.nextSlot = userSlot + 1
 	}
-	for i, l := range t.LogTypes {
+	for i, l := range t.sorted() {
 		c.p.LogTypes = append(c.p.LogTypes, l.Name)
 		for n, line := range l.Lines {
 			c.event(i, l.Name, line, scenario.Pos{File: path.Join(t.Dir, l.File), Line: n + 1, Col: 1})

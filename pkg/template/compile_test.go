@@ -201,9 +201,40 @@ func TestOrderOfEvents(t *testing.T) {
 		key := p.Key(nil, i, "n", &Values{})
 		got = append(got, fmt.Sprintf("%s %s %d %v", p.LogTypes[e.LogType], key, e.Time/1e9, e.HasTime))
 	}
-	want := []string{"a a1 0 false", "b b3 10 true", "b b1 30 true", "b b2 30 false", "a a2 30 true", "a a3 30 true"}
+	want := []string{"a a1 0 false", "b b3 10 true", "a a2 30 true", "a a3 30 true", "b b1 30 true", "b b2 30 false"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want (-), got (+)\n%s", diff)
+	}
+}
+
+// Templates of one digest are one program, however template.yaml lists the log
+// types: slots, counters and ties go by name (law 1).
+func TestOrderOfLogTypes(t *testing.T) {
+	types := []LogType{
+		{Name: "b", File: "1", Lines: [][]byte{[]byte(`{"id":"8c47be83-c79b-4545-a901-e9c730fa276e","n":5,"f":"Ann","p":"7","ts":10}`)}},
+		{Name: "a", File: "2", Lines: [][]byte{[]byte(`{"id":"04b48064-7ee4-4a23-a74e-6cf210177212","n":4,"f":"Bob","p":"8","ts":10}`), []byte(`{"id":null}`)}},
+		{Name: "c", File: "3", Lines: [][]byte{[]byte(`{"n":3,"f":"Eve","p":"9","ts":10}`)}},
+	}
+	var digests, texts []string
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
+		in := &Template{Dir: "t"}
+		for _, i := range order {
+			in.LogTypes = append(in.LogTypes, types[i])
+		}
+		p, err := Compile(in, every, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text []byte
+		for i := range p.Events {
+			text = append(p.Append(text, i, &Values{Tag: 1, User: 2, Users: 9, CounterBase: 8, Fakes: p.Fakes}), '\n')
+		}
+		digests, texts = append(digests, fmt.Sprintf("%x", p.Digest)), append(texts, string(text))
+	}
+	for i := range texts {
+		if digests[i] != digests[0] || texts[i] != texts[0] {
+			t.Errorf("one order has digest %s and renders\n%sanother %s and\n%s", digests[0], texts[0], digests[i], texts[i])
+		}
 	}
 }
 

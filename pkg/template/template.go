@@ -4,6 +4,7 @@ package template
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -12,7 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -167,18 +168,24 @@ func FileName(name string, index int) string {
 
 // Sum is a digest over the log types' names and bytes, in the order of names.
 func (t *Template) Sum() [sha256.Size]byte {
-	types := append([]LogType(nil), t.LogTypes...)
-	sort.SliceStable(types, func(i, j int) bool { return types[i].Name < types[j].Name })
 	h := sha256.New()
 	part := func(b []byte) {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
 		h.Write(b)
 	}
-	for _, l := range types {
+	for _, l := range t.sorted() {
 		part([]byte(l.Name))
 		for _, line := range l.Lines {
 			part(line)
 		}
 	}
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// sorted are the log types in the order of names. What decides a record goes by it,
+// as the digest does: the order of template.yaml is nobody's business.
+func (t *Template) sorted() []LogType {
+	types := slices.Clone(t.LogTypes)
+	slices.SortStableFunc(types, func(a, b LogType) int { return cmp.Compare(a.Name, b.Name) })
+	return types
 }
