@@ -128,18 +128,19 @@ func (v *verifier) dismiss() error {
 func (w *waiting) judge(ctx context.Context) error {
 	r := w.res
 	r.Notes = append(r.Notes, r.asked.notes...)
-	why := map[string]string{}
+	why, lapsed := map[string]string{}, map[string]int{}
 	for _, v := range w.stages {
-		if err := v.judge(ctx); err != nil {
+		n, err := v.judge(ctx)
+		if err != nil {
 			return err
 		}
-		why[v.stage.Name] = v.unjudged
+		why[v.stage.Name], lapsed[v.stage.Name] = v.unjudged, n
 	}
 	for _, stage := range []string{rawStage, tableStage} {
 		if _, there := why[stage]; !there {
 			why[stage] = "the stage was not verified; say where it lies with --stage " + stage + "=PATH"
 		}
-		if n := r.asked.queries(stage); n > 0 && why[stage] != "" {
+		if n := r.asked.queries(stage) + lapsed[stage]; n > 0 && why[stage] != "" {
 			r.Unjudged = append(r.Unjudged, Unjudged{stage, n, why[stage]})
 		}
 	}
@@ -154,23 +155,58 @@ func (w *waiting) judge(ctx context.Context) error {
 	return nil
 }
 
-// judge judges expectations over the stage's rows, if any are about them.
-func (v *verifier) judge(ctx context.Context) error {
+// judgement is what was found of what is checked unasked, before it was doubted. The
+// next verify, which does not read the rows again, says the same: it must not pass
+// what has failed.
+type judgement struct {
+	Rows     SoFar     `json:"rows"` // of the stage, that it is about
+	Findings []Finding `json:"findings"`
+	Notes    []string  `json:"notes"`
+}
+
+// on says whether it is about the rows that were read so far: they only get more.
+func (j *judgement) on(v *verifier) bool { return j.Rows == v.soFar.load() }
+
+// judge judges expectations over the stage's rows, if any are about them. It says
+// how many that an earlier verify has judged nobody has judged on more rows.
+func (v *verifier) judge(ctx context.Context) (lapsed int, err error) {
 	switch {
-	case v.ask == nil:
-		return nil
+	case v.ask == nil && v.judged == nil:
+		return 0, nil
 	case v.unread():
 		v.unjudged = "the stage could not be read"
-		return nil
+		return 0, nil
+	case v.ask == nil && v.stage.Name != v.res.asked.usual:
+		return 0, nil
+	case v.ask == nil && !v.judged.on(v):
+		return len(v.judged.Findings), nil
+	case v.ask == nil:
+		v.find(slices.Clone(v.judged.Findings), v.judged.Notes)
+		return 0, nil
 	}
 	findings, err := v.ask.judge(ctx, v.stage.Tally)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	v.res.Notes = append(v.res.Notes, v.ask.notes...)
+	v.judged = &judgement{Rows: v.soFar.load(), Notes: v.ask.notes}
+	for _, f := range findings {
+		if !f.Asked {
+			v.judged.Findings = append(v.judged.Findings, f)
+		}
+		if f.Verdict == expect.Inconclusive { // the engine may work next time
+			v.judged = nil
+			break
+		}
+	}
+	v.find(findings, v.ask.notes)
+	return 0, nil
+}
+
+// find reports what was found.
+func (v *verifier) find(findings []Finding, notes []string) {
+	v.res.Notes = append(v.res.Notes, notes...)
 	v.doubt(findings)
 	v.res.Findings = append(v.res.Findings, findings...)
-	return nil
 }
 
 // doubt takes back failures that rows which are not there yet, or never were

@@ -249,8 +249,14 @@ func (w *waiting) poll(ctx context.Context) error {
 // what is there.
 func (w *waiting) pollStage(ctx context.Context, v *verifier) error {
 	for {
-		if err := v.poll(ctx); err != nil || v.stage.Err != nil || v.news.changed == "" {
+		if err := v.poll(ctx); err != nil || v.stage.Err != nil {
 			return err
+		}
+		if v.news.changed == "" && v.rests && !v.judged.on(v) {
+			v.news.changed = "rows came that an earlier verify had not judged"
+		}
+		if v.news.changed == "" {
+			return nil
 		}
 		v.note("%s: its account was started afresh", v.news.changed)
 		if v.begun >= mostBegun && !time.Now().Before(w.deadline) {

@@ -38,6 +38,8 @@ type verifier struct {
 	ask      *inquiry  // nil: nobody asks this stage
 	kept     bool      // what was read is kept for the next verify
 	unjudged string    // why what is asked of it was not judged; empty: it was
+	judged   *judgement
+	rests    bool // nothing is asked: an earlier verify has judged it, which holds until rows come
 
 	// What was read so far, and since begin. Of an error stage it is errs and
 	// rejects, of any other one acc and away.
@@ -136,7 +138,7 @@ func (v *verifier) begin(ctx context.Context) error {
 	v.acc, v.rejects = account.NewOf(v.rules), account.NewRejects(v.res.Plan)
 	v.acc.Folder = v.cfg.Dir
 	v.acc.Time(v.res.timing(v.stage.Name))
-	v.cause = new(generate.Causes)
+	v.cause, v.judged, v.rests = new(generate.Causes), nil, false
 	if v.begun > 1 {
 		err = errors.Join(err, v.clear())
 	}

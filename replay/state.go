@@ -53,6 +53,8 @@ type state struct {
 
 	Causes *generate.Causes `json:"causes"`
 	Tail   *tailMark        `json:"tail,omitempty"` // of the stage stream
+
+	Judged *judgement `json:"judged,omitempty"` // as it may have been judged on fewer rows
 }
 
 // stamp is the state of a stage of which nothing was read.
@@ -75,7 +77,7 @@ func (v *verifier) save() error {
 	s := v.stamp()
 	v.source.fill(&s)
 	s.Away, s.Errors, s.SoFar, s.Bytes, s.Causes = v.away.Load(), v.errs.load(), v.soFar.load(), v.bytes.Load(), v.cause
-	s.Others = v.others.load()
+	s.Others, s.Judged = v.others.load(), v.judged
 	var err error
 	if s.Found, s.FoundSum, err = v.found.sync(); err != nil {
 		return err
@@ -145,7 +147,7 @@ func (v *verifier) resume(ctx context.Context) error {
 	if v.ask == nil {
 		return nil
 	}
-	v.unjudged = "rows that an earlier verify had read were not read again"
+	v.rests = true
 	return v.dismiss()
 }
 
@@ -194,7 +196,7 @@ func (v *verifier) load() error {
 	v.errs.store(s.Errors)
 	v.soFar.store(s.SoFar)
 	v.bytes.Store(s.Bytes)
-	v.cause = s.Causes
+	v.cause, v.judged = s.Causes, s.Judged
 	if o, ok := v.source.(*objects); ok {
 		v.objects.Store(int64(o.seen.Len()))
 	}
@@ -244,8 +246,12 @@ func (v *verifier) fits(s state) error {
 			return fmt.Errorf("%w: the %s was %v and is %v", errUnfit, c.what, c.got, c.want)
 		}
 	}
-	if v.ask != nil && v.res.asked.queries(v.stage.Name) > 0 {
+	switch {
+	case v.ask == nil:
+	case v.res.asked.queries(v.stage.Name) > 0:
 		return fmt.Errorf("%w: the scenario's queries need every row", errUnfit)
+	case s.Judged == nil || s.Judged.Rows != s.SoFar: // it was stopped, or had no engine
+		return fmt.Errorf("%w: rows per log type and distinct users, which need every row, were not judged", errUnfit)
 	}
 	return nil
 }
