@@ -144,7 +144,7 @@ func Explain(ctx context.Context, cfg ExplainConfig) (*Life, error) {
 	e.life.Stages = []StageLife{}
 	names := judged(stages)
 	for _, name := range names {
-		s, err := e.stage(ctx, name, stages[name])
+		s, err := e.stage(ctx, name, stages)
 		if err != nil {
 			return nil, err
 		}

@@ -20,6 +20,7 @@ import (
 type search struct {
 	*explainer
 	store  object.Store
+	within []string   // prefixes of keys that are another stage's
 	place  *partition // nil: anywhere
 	rules  *generate.Comparer
 	class  uint32    // the first event of the record's class in this stage
@@ -32,8 +33,9 @@ type search struct {
 }
 
 // stage looks for the record's rows in one stage. The error is that of ctx.
-func (e *explainer) stage(ctx context.Context, name, path string) (StageLife, error) {
-	s := &search{explainer: e, out: StageLife{Name: name, Path: path, Rows: []RowLife{}}, newest: e.res.Ledger.Ended}
+func (e *explainer) stage(ctx context.Context, name string, paths map[string]string) (StageLife, error) {
+	s := &search{explainer: e, out: StageLife{Name: name, Path: paths[name], Rows: []RowLife{}}, newest: e.res.Ledger.Ended}
+	s.within = within(paths, name)
 	s.rules = e.res.rules(name)
 	s.class = s.rules.Class(e.id.User, e.id.Event)
 	s.out.Alike = s.rules.Multiplicity(e.id.User, s.class)
@@ -67,10 +69,12 @@ func (s *search) run(ctx context.Context) error {
 	defer func() { _ = closer.Close() }()
 	s.store = store
 	for info, err := range store.List(ctx, "") {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if info.Modified.Before(s.began()) {
+		case elsewhere(s.within, info.Key):
+			continue
+		case info.Modified.Before(s.began()):
 			s.out.Older++
 			continue
 		}
@@ -80,7 +84,7 @@ func (s *search) run(ctx context.Context) error {
 	stop := watch(ctx, s.cfg.Observe, func() Progress { return Progress{Phase: PhaseVerify, Done: s.read.Load(), Total: s.size} })
 	defer stop()
 	return lake.Objects(ctx, store, "", max(s.cfg.Workers, defaultWorkers), func(ctx context.Context, info object.Info) error {
-		if info.Modified.Before(s.began()) {
+		if elsewhere(s.within, info.Key) || info.Modified.Before(s.began()) {
 			return nil
 		}
 		defer s.read.Add(uint64(info.Size))

@@ -84,7 +84,7 @@ func (t *trial) draw(ctx context.Context, store object.Store) (list []object.Inf
 		if err != nil {
 			return nil, err
 		}
-		if info.Modified.Before(began) {
+		if elsewhere(t.within, info.Key) || info.Modified.Before(began) {
 			continue
 		}
 		t.proof.Of++

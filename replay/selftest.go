@@ -98,7 +98,7 @@ func SelfTest(ctx context.Context, cfg SelfTestConfig) (proofs []StageProof, err
 		if name == errorStage || name == streamStage {
 			continue // error records, of which the account knows no faults; nothing can be planted in a stream
 		}
-		p, err := proveStage(ctx, cfg, res, Stage{Name: name, Path: stages[name]})
+		p, err := proveStage(ctx, cfg, res, name, stages)
 		if err != nil {
 			return nil, err
 		}
@@ -112,26 +112,28 @@ func SelfTest(ctx context.Context, cfg SelfTestConfig) (proofs []StageProof, err
 
 // trial is the self-test of one stage.
 type trial struct {
-	cfg   SelfTestConfig
-	res   *Result
-	stage Stage
-	place *partition // nil: anywhere
-	rules *generate.Comparer
-	dice  *rand.Rand
-	temp  string // holds clean, doctored and the lists of differences
+	cfg    SelfTestConfig
+	res    *Result
+	stage  Stage
+	within []string   // prefixes of keys that are another stage's
+	place  *partition // nil: anywhere
+	rules  *generate.Comparer
+	dice   *rand.Rand
+	temp   string // holds clean, doctored and the lists of differences
 
 	columns map[string]bool // by key: its rows were read from columns that have types
 
 	proof StageProof
 }
 
-func proveStage(ctx context.Context, cfg SelfTestConfig, res *Result, s Stage) (proof StageProof, err error) {
+func proveStage(ctx context.Context, cfg SelfTestConfig, res *Result, name string, paths map[string]string) (proof StageProof, err error) {
 	temp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(cfg.Dir)), ".kreplay-selftest-")
 	if err != nil {
 		return proof, fmt.Errorf("replay: copies for the self-test: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	t := newTrial(cfg, res, s, temp)
+	t := newTrial(cfg, res, Stage{Name: name, Path: paths[name]}, temp)
+	t.within = within(paths, name)
 	if err := t.sample(ctx); err != nil {
 		if ctx.Err() != nil {
 			return proof, context.Cause(ctx)

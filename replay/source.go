@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -199,7 +200,7 @@ func (o *objects) list(ctx context.Context, there *inventory, visit func(object.
 			switch {
 			case err != nil:
 				return err
-			case o.elsewhere(info.Key):
+			case elsewhere(o.within, info.Key):
 				continue
 			case info.Modified.Before(o.since):
 				there.older++
@@ -224,14 +225,10 @@ func (o *objects) listings() Listings {
 	return l
 }
 
-// elsewhere says whether an object belongs to a stage that lies within this one.
-func (o *objects) elsewhere(key string) bool {
-	for _, prefix := range o.within {
-		if strings.HasPrefix(key, prefix) {
-			return true
-		}
-	}
-	return false
+// elsewhere says whether an object belongs to a stage that lies within the one that
+// is read: its rows are not this one's.
+func elsewhere(within []string, key string) bool {
+	return slices.ContainsFunc(within, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 func (o *objects) forget() { o.seen, o.newest, o.torn = lake.Seen{}, time.Time{}, false }
