@@ -277,6 +277,7 @@ func (w *waiting) settle() (guard, err error) {
 	if err != nil {
 		return nil, err
 	}
+	w.res.Ledger.told = slices.ContainsFunc(w.stages, (*verifier).tells)
 	var rejects *account.Rejects
 	var before *account.Account // of the stage before, of those that can be blamed on
 	for _, v := range w.stages {

@@ -306,6 +306,12 @@ func (v *verifier) settle(rejects *account.Rejects, before *account.Account, lis
 	return err
 }
 
+// tells says whether a row that is not in the stage is nowhere: an object stage has
+// to be readable, and to have settled.
+func (v *verifier) tells() bool {
+	return v.stage.Name != errorStage && v.stage.Name != streamStage && v.stage.Settled && !v.unread()
+}
+
 // open is how many records have no row although they may have one still.
 func (v *verifier) open() uint64 {
 	t := v.stage.Tally

@@ -30,6 +30,7 @@ type Ledgers struct {
 	Segments int
 
 	absent []absence
+	told   bool // an object stage was read that has settled: an absent worker without a row has sent nothing
 }
 
 // An absence is a worker of which there is no run directory, although it had
@@ -43,11 +44,12 @@ type absence struct {
 }
 
 // fates are those of an absent worker. Before the first record is sent there is
-// a manifest, so one without any row was never started. Of one with rows nothing
-// is known: its records may have been sent any number of times.
-func (a absence) fates() iter.Seq[ledger.Span] {
+// a manifest, so one without any row was never started, once it is told that there
+// is none. Of one with rows nothing is known: its records may have been sent any
+// number of times; nor is it where rows may come still, or could not be read.
+func (a absence) fates(told bool) iter.Seq[ledger.Span] {
 	span := ledger.Span{Count: a.records, Fate: record.Unsent}
-	if a.sent {
+	if a.sent || !told {
 		span.Fate, span.Unknowns, span.Code = record.Unknown, math.MaxUint32, "no run directory"
 	}
 	return func(yield func(ledger.Span) bool) { yield(span) }
@@ -183,7 +185,7 @@ func (l *Ledgers) fates() (list []iter.Seq[ledger.Span]) {
 		case a != nil:
 			list = append(list, a.Fates())
 		case len(absent) > 0 && absent[0].worker == uint64(i)+1:
-			list = append(list, absent[0].fates())
+			list = append(list, absent[0].fates(l.told))
 			absent = absent[1:]
 		default: // a worker without users
 			list = append(list, func(func(ledger.Span) bool) {})
@@ -242,7 +244,7 @@ func (l *Ledgers) Totals() (sum ledger.Totals) {
 		sum.Unsent += t.Unsent
 	}
 	for _, a := range l.absent {
-		if a.sent {
+		if a.sent || !l.told {
 			sum.Unknown += a.records
 		} else {
 			sum.Unsent += a.records
@@ -294,11 +296,14 @@ func (l *Ledgers) doubts() (list []string) {
 		if n > 1 {
 			who = fmt.Sprintf("workers %d to %d of %d", a.worker, a.worker+uint64(n)-1, of)
 		}
-		what := "never started: no run directory, and no row"
-		if a.sent {
-			what = "sent something, but left no run directory here: give it to verify as well"
+		what := " never started: no run directory, and no row"
+		switch {
+		case a.sent:
+			what = " sent something, but left no run directory here: give it to verify as well"
+		case !l.told:
+			what = ": no run directory here; whether it started is not known yet"
 		}
-		list = append(list, fmt.Sprintf("%s %s; users %d to %d, %s records", who, what, a.first, a.end-1, report.Count(a.records)))
+		list = append(list, fmt.Sprintf("%s%s; users %d to %d, %s records", who, what, a.first, a.end-1, report.Count(a.records)))
 	}
 	for i, a := range l.Workers {
 		if a == nil || a.Clean {

@@ -338,3 +338,41 @@ func TestExplainAmongManyWorkers(t *testing.T) {
 		t.Errorf("%v, want whose it is", err)
 	}
 }
+
+// Whether a worker was started is not known while no stage tells: one that cannot
+// be read, or that has not settled. Its records are undecided until then.
+func TestNoStageTellsOfAbsentWorkers(t *testing.T) {
+	c := newCrew(t)
+	c.worker("run", 1, 3)
+	c.worker("run", 3, 3)
+	empty, unread := t.TempDir(), filepath.Join(t.TempDir(), "nowhere")
+	const unknown = "worker 2 of 3: no run directory here; whether it started is not known yet; users 10 to 19, 400 records"
+	for name, tc := range map[string]struct {
+		stages map[string]string
+		quiet  time.Duration
+		states account.States // of raw
+		want   string
+	}{
+		"unread":    {map[string]string{"raw": unread}, time.Nanosecond, account.States{Planned: 1200, InFlight: 800, Undecided: 400}, unknown},
+		"unsettled": {map[string]string{"raw": empty}, time.Hour, account.States{Planned: 1200, InFlight: 800, Undecided: 400}, unknown},
+		"settled": {map[string]string{"raw": empty}, time.Nanosecond, account.States{Planned: 1200, Missing: 800, Absent: 400},
+			"worker 2 of 3 never started: no run directory, and no row"},
+		"one does": {map[string]string{"raw": unread, "table": empty}, time.Nanosecond, account.States{Planned: 1200, InFlight: 800, Absent: 400},
+			"worker 2 of 3 never started: no run directory, and no row"},
+		"errors do not": {map[string]string{"raw": unread, "dlq": empty}, time.Nanosecond, account.States{Planned: 1200, InFlight: 800, Undecided: 400}, unknown},
+	} {
+		res, err := replay.Verify(t.Context(), replay.VerifyConfig{
+			Dir: t.TempDir(), Runs: []string{filepath.Join(c.dir, "run")}, Stages: tc.stages, Quiet: tc.quiet, Max: time.Nanosecond,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep := res.Report()
+		if got := res.Stages[0].Tally.States; got != tc.states || rep.Push.Unknown != tc.states.Undecided || rep.Push.Unsent != tc.states.Absent {
+			t.Errorf("%s: %+v, %d unknown, %d unsent; want %+v", name, got, rep.Push.Unknown, rep.Push.Unsent, tc.states)
+		}
+		if text := strings.Join(rep.Reasons, "\n"); !strings.Contains(text, tc.want) {
+			t.Errorf("%s: reasons %q, want one with %q", name, text, tc.want)
+		}
+	}
+}
