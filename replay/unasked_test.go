@@ -157,3 +157,33 @@ func TestUnjudgedIsSaid(t *testing.T) {
 		t.Errorf("%q; want pass", got)
 	}
 }
+
+// What was not judged because a worker was absent is judged when its run directory is
+// there, and told again; of several stages it is about the same one each time.
+func TestUnaskedOfWorkersIsToldAgain(t *testing.T) {
+	c := spoiled(t)
+	var dirs []string
+	for i := range uint64(3) {
+		dirs = append(dirs, c.worker("run", i+1, 3))
+	}
+	dir := t.TempDir()
+	verify := func(afresh bool, runs ...string) (*replay.Result, []string) {
+		t.Helper()
+		res, err := replay.Verify(t.Context(), replay.VerifyConfig{
+			Dir: dir, Runs: runs, Stages: map[string]string{"raw": c.lake, "table": c.lake}, Quiet: time.Nanosecond, Max: time.Second, Engine: counted(nil), Afresh: afresh,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res, said(res)
+	}
+	if res, _ := verify(false, dirs[0], dirs[2]); len(res.Findings) > 0 {
+		t.Errorf("%+v judged, although a worker is absent", res.Findings)
+	}
+	_, first := verify(false, dirs...)
+	_, second := verify(false, dirs...)
+	_, fresh := verify(true, dirs...)
+	if diff := cmp.Diff(first, second) + cmp.Diff(first, fresh); diff != "" || len(first) < 4 || !strings.HasPrefix(first[2], "raw ") {
+		t.Errorf("%q, and then:\n%s", first, diff)
+	}
+}
