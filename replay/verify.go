@@ -146,6 +146,11 @@ func Verify(ctx context.Context, cfg VerifyConfig) (*Result, error) {
 	for _, v := range w.stages {
 		res.Stages = append(res.Stages, v.stage)
 	}
+	for _, name := range judged(res.Ledger.Manifest.Stages) {
+		if _, ok := stages[name]; !ok {
+			res.Notes = append(res.Notes, fmt.Sprintf("%s: the run has this stage, and it was not verified; say where it lies with --stage %s=PATH", name, name))
+		}
+	}
 	if res.Stages[0].Name == errorStage { // judged first, told last
 		res.Stages = append(res.Stages[1:], res.Stages[0])
 	}
