@@ -27,7 +27,7 @@ func TestAStreamThatGrowsLosesNothing(t *testing.T) {
 					*o = refusal
 				}
 			}
-			s.run(s.skewed(2000, 0.5, 10), nil)
+			s.run(s.skewed(500, 0.5, 10), nil)
 			if n := s.d.Counts().GivenUp; n > 0 {
 				t.Errorf("%s, map read: %v: %d records were given up after %v; they are kept for %v", name, routed, n, s.now, batch.DefaultAge)
 			}
