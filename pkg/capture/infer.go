@@ -117,7 +117,7 @@ func userForm(t *template.Template, s template.Suspect) string {
 	switch {
 	case s.Role == "user":
 		return userRole(t.User)
-	case s.Role == "" && s.Kind == "id" && isAny(words(s.Key()), peerWords) && alike(t, field{s.LogType, s.Path}):
+	case s.Role == "" && s.Kind == "id" && isAny(template.Words(s.Key()), peerWords) && alike(t, field{s.LogType, s.Path}):
 		return "peer"
 	}
 	return s.Role

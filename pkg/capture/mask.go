@@ -108,7 +108,7 @@ const (
 // that its value may be one.
 func secretField(path string, kind template.Kind, value []byte) bool {
 	return slices.ContainsFunc(strings.Split(path, "."), func(name string) bool {
-		name = strings.TrimRight(" "+strings.Join(words(text([]byte(`"`+name+`"`))), " "), "0123456789 ")
+		name = strings.TrimRight(" "+strings.Join(template.Words(text([]byte(`"`+name+`"`))), " "), "0123456789 ")
 		single := strings.TrimSuffix(name, "s")
 		i := slices.IndexFunc(secretNames, func(n string) bool { return strings.HasSuffix(single, n) })
 		switch {

@@ -60,8 +60,8 @@ func (c *compiler) fake(f Field, value, inner []byte) (s part, err error) {
 	if f.Kind == Bool {
 		return s, fmt.Errorf("%s is no text and no number", value)
 	}
-	kind, shaped := fakeForm(words(string(f.Key)), inner)
-	if form, ns, ok := fakedDate(words(string(f.Key)), value); ok && !shaped {
+	kind, shaped := fakeForm(Words(string(f.Key)), inner)
+	if form, ns, ok := fakedDate(Words(string(f.Key)), value); ok && !shaped {
 		s.fake = &invention{kind: fakeDate, form: form, ns: ns}
 		return s, nil
 	}

@@ -134,7 +134,7 @@ func (s *survey) read() (list []*evidence) {
 		p := f.Path()
 		e := known[logType+"\x00"+p]
 		if e == nil {
-			e = &evidence{logType: logType, path: p, name: words(string(f.Key)), pos: pos, example: string(value), distinct: map[string]bool{}}
+			e = &evidence{logType: logType, path: p, name: Words(string(f.Key)), pos: pos, example: string(value), distinct: map[string]bool{}}
 			e.named = s.named(logType, p)
 			known[logType+"\x00"+p] = e
 			if !e.named {

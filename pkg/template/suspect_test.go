@@ -94,8 +94,8 @@ func TestWords(t *testing.T) {
 		"user_id": "[user id]", "userId": "[user id]", "userID": "[user id]", "UserIDNumber": "[user id number]", "user-id": "[user id]", "userid": "[userid]",
 		"itemInSession": "[item in session]", "": "[]", "_": "[]", "ipv4": "[ipv4]", "HTTPServer": "[http server]",
 	} {
-		if got := fmt.Sprint(words(name)); got != want {
-			t.Errorf("words(%q) = %s, want %s", name, got, want)
+		if got := fmt.Sprint(Words(name)); got != want {
+			t.Errorf("Words(%q) = %s, want %s", name, got, want)
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// words splits a field's name: user_id, userId, userID and user-id are all user, id.
-func words(name string) (list []string) {
+// Words splits a field's name: user_id, userId, userID and user-id are all user, id.
+func Words(name string) (list []string) {
 	var word []rune
 	flush := func() {
 		if len(word) > 0 {
@@ -68,7 +68,7 @@ func (e *evidence) isPerson() bool {
 	if e.last() != "name" || e.numbers > 0 {
 		return false
 	}
-	around := words(e.path)
+	around := Words(e.path)
 	return hasWord(e.name, "first", "last", "full", "real", "display", "family", "given", "middle", "nick") || hasWord(around[:len(around)-1], userWords...)
 }
 
